@@ -1,0 +1,99 @@
+#include "buf.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "mem.h"
+
+#define LEAST_BYTES ((size_t)256)
+
+void buf_init(struct buf *buf, size_t ceiling)
+{
+    *buf = (struct buf){.ceiling = ceiling};
+}
+
+void buf_free(struct buf *buf)
+{
+    free(buf->memory);
+    buf_init(buf, buf->ceiling);
+}
+
+struct str buf_view(const struct buf *buf)
+{
+    return (struct str){buf->memory ? buf->memory + buf->start : "", buf->length};
+}
+
+char *buf_reserve(struct buf *buf, size_t bytes)
+{
+    if (bytes > buf->ceiling || buf->length > buf->ceiling - bytes)
+        return NULL;
+    size_t needed = buf->length + (bytes ? bytes : 1);
+    if (buf->capacity - buf->start < needed && buf->start) {
+        memmove(buf->memory, buf->memory + buf->start, buf->length);
+        buf->start = 0;
+    }
+    if (buf->capacity < needed) {
+        size_t capacity = buf->capacity ? buf->capacity : LEAST_BYTES;
+        while (capacity < needed)
+            capacity *= 2;
+        buf->memory = mem_grow(buf->memory, capacity);
+        buf->capacity = capacity;
+    }
+    return buf->memory + buf->start + buf->length;
+}
+
+void buf_extend(struct buf *buf, size_t bytes)
+{
+    invariant(buf->start + buf->length + bytes <= buf->capacity,
+              "buf: extended past its room");
+    buf->length += bytes;
+}
+
+int buf_append(struct buf *buf, struct str bytes)
+{
+    if (bytes.length == 0)
+        return 0;
+    char *room = buf_reserve(buf, bytes.length);
+    if (!room)
+        return -ENOBUFS;
+    memcpy(room, bytes.at, bytes.length);
+    buf->length += bytes.length;
+    return 0;
+}
+
+int buf_printf(struct buf *buf, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int length = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    invariant(length >= 0, "buf: bad printf format");
+    char *room = buf_reserve(buf, (size_t)length);
+    if (!room)
+        return -ENOBUFS;
+    /* The terminating NUL needs a byte of its own, which is no content. */
+    if (buf->capacity - buf->start - buf->length == (size_t)length) {
+        buf->capacity += 1;
+        buf->memory = mem_grow(buf->memory, buf->capacity);
+        room = buf->memory + buf->start + buf->length;
+    }
+    va_start(args, format);
+    vsnprintf(room, (size_t)length + 1, format, args);
+    va_end(args);
+    buf->length += (size_t)length;
+    return 0;
+}
+
+void buf_consume(struct buf *buf, size_t bytes)
+{
+    invariant(bytes <= buf->length, "buf: consumed more than it holds");
+    buf->length -= bytes;
+    buf->start = buf->length ? buf->start + bytes : 0;
+}
+
+void buf_clear(struct buf *buf)
+{
+    buf->start = 0;
+    buf->length = 0;
+}

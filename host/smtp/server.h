@@ -1,0 +1,67 @@
+/* The SMTP receiver: listeners, sessions, and what it asks of the rest of Postern. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "mail/message.h"
+#include "net/address.h"
+#include "net/tls.h"
+#include "smtp/options.h"
+#include "smtp/reply.h"
+
+/* --- a transaction, from MAIL to the reply to DATA --- */
+
+struct smtp_recipient {
+    struct mailbox mailbox;
+    void *route; /* the handler's own: what it found for this recipient */
+};
+
+struct smtp_transaction {
+    struct message
+        *message; /* reverse_path and client from MAIL on; the content once it is in */
+    struct smtp_recipient *recipients;
+    size_t recipient_count;
+    void *handler_state; /* the handler's own, set at `begin` */
+};
+
+/* What the receiver asks; route.c answers. All run in the session's task and may wait. */
+struct smtp_handler {
+    void *arg;
+    /* MAIL is well formed: 250, or a refusal. After a 250, `end` is called exactly once. */
+    struct reply (*begin)(void *arg, struct smtp_transaction *transaction);
+    /* RCPT is well formed: 250 takes the recipient (with its `route` set), all else refuses it. */
+    struct reply (*recipient)(void *arg, struct smtp_transaction *transaction,
+                              struct smtp_recipient *recipient);
+    /* The whole message is in: the reply to DATA or to BDAT LAST. */
+    struct reply (*message)(void *arg, struct smtp_transaction *transaction);
+    /* The transaction is over, for whatever reason. */
+    void (*end)(void *arg, struct smtp_transaction *transaction);
+    /* For the log: a session was opened, refused (connection limits), violated the protocol, or ended.
+     * `what` is a literal such as "session.refused"; `detail` is one line. */
+    void (*note)(void *arg, const char *what, const struct net_address *peer,
+                 const char *detail);
+};
+
+/* --- the server --- */
+
+struct smtp_server;
+
+/* `options` and `handler` are borrowed until the server is closed; `tls` may be NULL (no STARTTLS, and
+ * implicit-TLS listeners are an error) and is kept. Opens every listener of the options. */
+struct smtp_server *smtp_server_open(const struct smtp_options *options,
+                                     struct tls_server *tls,
+                                     const struct smtp_handler *handler, struct err *err);
+/* New options (limits apply to new sessions) and new certificates; listeners stay as they are. */
+void smtp_server_reconfigure(struct smtp_server *server, const struct smtp_options *options,
+                             struct tls_server *tls);
+/* The address of the n-th listener; NULL past the last. */
+const struct net_address *smtp_server_address(const struct smtp_server *server, size_t n);
+size_t smtp_server_session_count(const struct smtp_server *server);
+/* Accepts no more, ends idle sessions with 421 and lets those in a transaction finish it: waits (in a
+ * task) until `deadline_ms`, then ends the rest with 421. */
+void smtp_server_shut_down(struct smtp_server *server, uint64_t deadline_ms);
+/* After smtp_server_shut_down. */
+void smtp_server_close(struct smtp_server *server);

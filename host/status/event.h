@@ -1,0 +1,73 @@
+/* One call per thing that happens: it writes the log line, counts the metric and, when the thing belongs
+ * to a message, adds to the message's trail; so the three cannot differ. */
+#pragma once
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/arena.h"
+#include "base/str.h"
+
+/* name in log and metrics, level, and the sentence of the reference page */
+#define STATUS_EVENTS(X)                                                                   \
+    X(HOST_STARTED, "host.started", INFO, "The host serves.")                              \
+    X(HOST_STOPPED, "host.stopped", INFO, "The host has ended its last session.")          \
+    X(RULES_LOADED, "rules.loaded", INFO, "A rule set took effect.")                       \
+    X(RULES_REFUSED, "rules.refused", ERROR,                                               \
+      "A changed rules directory has problems; the set before it stays.")                  \
+    X(SESSION_NOTE, "session", DEBUG,                                                      \
+      "Something about an SMTP session that is not about a message.")                      \
+    X(RECIPIENT_REFUSED, "recipient.refused", INFO, "RCPT was refused.")                   \
+    X(MESSAGE_RECEIVED, "message.received", INFO, "A whole message is in.")                \
+    X(RULE_MATCHED, "rule.matched", INFO, "A rule was found for the recipient.")           \
+    X(WORKER_LOG, "worker.log", INFO, "A worker printed or logged.")                       \
+    X(WORKER_ENDED, "worker.ended", INFO, "A worker has decided.")                         \
+    X(MESSAGE_FORWARDED, "message.forwarded", INFO, "An upstream took the message.")       \
+    X(MESSAGE_REPLIED, "message.replied", INFO, "An upstream took a worker's reply.")      \
+    X(DELIVERY_FAILED, "delivery.failed", WARN,                                            \
+      "An upstream refused, or could not be reached.")                                     \
+    X(MESSAGE_DROPPED, "message.dropped", INFO, "A rule dropped the message.")             \
+    X(MESSAGE_REJECTED, "message.rejected", INFO,                                          \
+      "A rule or a worker rejected the message.")                                          \
+    X(MESSAGE_HANDLED, "message.handled", INFO,                                            \
+      "A worker ended the message without sending it on.")                                 \
+    X(MESSAGE_ANSWERED, "message.answered", INFO, "The sender has his reply to DATA.")
+
+enum status_event {
+#define X(id, name, level, sentence) STATUS_##id,
+    STATUS_EVENTS(X)
+#undef X
+        STATUS_EVENT_COUNT
+};
+
+/* The stages that one message went through. */
+struct trail;
+struct trail *trail_new(struct arena *arena, struct str message_id);
+
+/* A field of an event: text (untrusted: escaped in the log) or a number. */
+struct status_field {
+    const char *name;
+    struct str text;
+    long long number;
+    int is_number;
+};
+#define FIELD(name, view) ((struct status_field){(name), (view), 0, 0})
+#define FIELD_NUMBER(name, value)                                                          \
+    ((struct status_field){(name), {0}, (long long)(value), 1})
+
+/* EVENT(trail, STATUS_MESSAGE_DROPPED, FIELD("rule", rule->name)); trail may be NULL. */
+#define EVENT(trail, event, ...)                                                           \
+    status_event((trail), (event), (const struct status_field[]){__VA_ARGS__},             \
+                 sizeof((const struct status_field[]){__VA_ARGS__}) /                      \
+                     sizeof(struct status_field))
+void status_event(struct trail *trail, enum status_event event,
+                  const struct status_field fields[], size_t count);
+
+/* Where log lines go (default stderr), and from which level ("debug", "info", "warn", "error", "off"). */
+void status_log_to(FILE *file);
+int status_log_level(struct str name);
+/* Writes what is buffered: the loop does so once per turn. */
+void status_flush(void);
+
+uint64_t status_count(enum status_event event);
+const char *status_event_name(enum status_event event);

@@ -1,0 +1,141 @@
+/* Workers: user scripts, each in an isolate process of its own (DESIGN.md 2), started on first use,
+ * stopped when idle, replaced after a crash, a kill or a reload. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "mail/message.h"
+#include "smtp/reply.h"
+
+struct worker_limits {
+    uint32_t cpu_soft_ms;   /* per message: 100; an error in the script, with its line */
+    uint32_t cpu_hard_ms;   /* per message: 500; the isolate is killed */
+    uint32_t wall_ms;       /* per message: 120,000 */
+    uint64_t memory_bytes;  /* of the Lua heap: 64 MiB */
+    uint32_t messages_max;  /* in flight in one isolate: 64; others wait their turn */
+    uint32_t actions_max;   /* forward, reply … per message: 32 */
+    uint32_t log_bytes_max; /* per message: 16 KiB */
+    uint32_t idle_ms;       /* an idle isolate is stopped after: 60,000 */
+};
+
+struct worker_variable {
+    struct str name, value;
+};
+
+struct worker_module {
+    struct str name; /* "lib.tickets" for lib/tickets.lua */
+    struct str source;
+};
+
+/* One version of a worker: what its isolate is loaded with. Copied by worker_new. */
+struct worker_options {
+    struct str name;               /* "support" */
+    struct str script;             /* file name for messages: "support.lua" */
+    struct str source;             /* text */
+    struct worker_module *modules; /* what `require` finds beside the stdlib */
+    size_t module_count;
+    struct worker_variable *variables;
+    size_t variable_count;
+    struct worker_limits limits;
+};
+
+struct worker;
+
+/* Counted: a message keeps the version it started with; the isolate of a version that nobody keeps
+ * any more finishes what is in flight and ends. */
+struct worker *worker_new(const struct worker_options *options);
+struct worker *worker_keep(struct worker *worker);
+void worker_release(struct worker *worker);
+struct str worker_name(const struct worker *worker);
+/* Loads the script in an isolate now (`postern check`, reload): 0, or the script's own error as
+ * "support.lua:12: …". */
+int worker_try(struct worker *worker, struct err *err);
+/* Ends every isolate; waits in a task. At the end of the process. */
+void worker_stop_all(void);
+/* For `postern status`. */
+void worker_each(void (*see)(struct str name, int pid, size_t in_flight, uint64_t lua_bytes,
+                             void *arg),
+                 void *arg);
+
+/* --- one message through a worker --- */
+
+struct worker_capture {
+    struct str name, value;
+};
+
+struct worker_email {
+    const struct message *message;
+    struct mailbox recipient;
+    const struct worker_capture *captures;
+    size_t capture_count;
+    bool can_be_forwarded;
+};
+
+/* The answer to a forward or reply, which the script sees as a result or as an error table. */
+struct worker_answer {
+    bool is_ok;
+    struct str message_id; /* ok: of what was sent */
+    struct str code; /* else: "E_…", as the hosted service names them where it has a name */
+    struct str text;    /* what is wrong, for a person */
+    struct reply reply; /* the upstream's reply, code 0 if there was none */
+    bool is_permanent;
+};
+
+struct worker_header {
+    struct str name, value;
+};
+
+struct worker_reply {
+    struct str raw; /* a whole message, or empty and the following are used */
+    struct str from, to, subject, text,
+        html; /* from and to may be empty: the obvious ones */
+    const struct worker_header *headers;
+    size_t header_count;
+};
+
+/* What a worker may ask of the host while it runs. Each call runs in a task of its own and may wait;
+ * strings live in `arena`. */
+struct worker_actions {
+    void *arg;
+    void (*forward)(void *arg, struct str recipient, const struct worker_header *headers,
+                    size_t header_count, struct arena *arena, struct worker_answer *answer);
+    void (*reply)(void *arg, const struct worker_reply *reply, struct arena *arena,
+                  struct worker_answer *answer);
+    /* level: "debug", "info", "warn", "error" */
+    void (*log)(void *arg, struct str level, struct str text);
+    /* Everything has ended, waitUntil functions included: called exactly once per worker_run, possibly
+     * after it has returned; `arg` may be freed. */
+    void (*end)(void *arg);
+};
+
+enum worker_result {
+    WORKER_OK,        /* the handler returned */
+    WORKER_REJECTED,  /* setReject: `text` is the reason */
+    WORKER_EXCEPTION, /* uncaught error: `text` is script:line: message, `traceback` */
+    WORKER_EXCEEDED_CPU,
+    WORKER_EXCEEDED_MEMORY,
+    WORKER_EXCEEDED_WALL_TIME,
+    WORKER_CRASHED, /* or the isolate was killed because of another message after this one had acted */
+    WORKER_BROKEN, /* the script does not load */
+};
+
+struct worker_outcome {
+    enum worker_result result;
+    struct str text;      /* in the arena */
+    struct str traceback; /* in the arena */
+    uint32_t action_count;
+    uint64_t cpu_us;
+};
+
+/* Runs the worker's `email` handler and waits for its outcome. A message whose isolate died of another
+ * message's fault is run again in a fresh one if it had taken no action. Returns 0 with the outcome (also
+ * for failures of the script), or -ECANCELED. */
+int worker_run(struct worker *worker, const struct worker_email *email,
+               const struct worker_actions *actions, struct arena *arena,
+               struct worker_outcome *outcome);
+
+const char *worker_result_name(enum worker_result result); /* "ok", "exceededCpu" … */
