@@ -321,7 +321,10 @@ void task_detach(struct task *task)
 /* Waits for an event that is sure to come, whatever happens to the task meanwhile. */
 static void wait_surely(struct task_wait *wait)
 {
+    if (wait->done)
+        return;
     struct task *task = runtime.current;
+    invariant(task != NULL, "tasks: a wait outside a task");
     task->uncancellable = true;
     while (!wait->done) {
         wait->task = task;

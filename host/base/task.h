@@ -35,7 +35,8 @@ uint64_t task_in_ms(uint64_t duration_ms);
  * as that one waits. `name` is a literal. The caller must task_join or task_detach the handle. */
 struct task *task_start(const char *name, task_fn *fn, void *arg);
 void task_detach(struct task *task);
-/* Waits (in a task) for the end, whatever happens to the waiter, and returns the function's result. */
+/* Waits (in a task, unless it has ended) for the end, whatever happens to the waiter, and returns the
+ * function's result. */
 int task_join(struct task *task);
 /* All waits of the task, the present one too, end with -ECANCELED. Its children (task_gather) too. */
 void task_cancel(struct task *task);
