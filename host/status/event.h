@@ -3,7 +3,6 @@
 #pragma once
 
 #include <stdint.h>
-#include <stdio.h>
 
 #include "base/arena.h"
 #include "base/str.h"
@@ -40,10 +39,6 @@ enum status_event {
         STATUS_EVENT_COUNT
 };
 
-/* The stages that one message went through. */
-struct trail;
-struct trail *trail_new(struct arena *arena, struct str message_id);
-
 /* A field of an event: text (untrusted: escaped in the log) or a number. */
 struct status_field {
     const char *name;
@@ -55,6 +50,18 @@ struct status_field {
 #define FIELD_NUMBER(name, value)                                                          \
     ((struct status_field){(name), {0}, (long long)(value), 1})
 
+/* The stages that one message went through. */
+struct trail_entry {
+    enum status_event event;
+    uint64_t after_ms; /* since the trail began */
+    const struct status_field *fields;
+    size_t field_count;
+    struct trail_entry *next;
+};
+struct trail;
+struct trail *trail_new(struct arena *arena, struct str message_id);
+const struct trail_entry *trail_first(const struct trail *trail);
+
 /* EVENT(trail, STATUS_MESSAGE_DROPPED, FIELD("rule", rule->name)); trail may be NULL. */
 #define EVENT(trail, event, ...)                                                           \
     status_event((trail), (event), (const struct status_field[]){__VA_ARGS__},             \
@@ -63,8 +70,8 @@ struct status_field {
 void status_event(struct trail *trail, enum status_event event,
                   const struct status_field fields[], size_t count);
 
-/* Where log lines go (default stderr), and from which level ("debug", "info", "warn", "error", "off"). */
-void status_log_to(FILE *file);
+/* Where log lines go (default: standard error), and from which level ("debug", "info", "warn", "error", "off"). */
+void status_log_to(int fd);
 int status_log_level(struct str name);
 /* Writes what is buffered: the loop does so once per turn. */
 void status_flush(void);
