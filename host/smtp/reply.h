@@ -30,6 +30,11 @@ int reply_write(const struct reply *reply, struct buf *out);
 /* "550 5.1.1 text; more text" on one line, for logs and Lua: in the arena. */
 struct str reply_line(const struct reply *reply, struct arena *arena);
 
-/* Parses a whole, possibly multi-line reply at the start of `input`: the bytes it takes, 0 when more are
- * needed, -EPROTO when it is none. `is_extended`: an enhanced code is looked for in front of the text. */
+#define REPLY_LINES_MAX      100
+#define REPLY_WIRE_BYTES_MAX ((size_t)64 * 1024)
+
+/* Parses a whole, possibly multi-line reply at the start of `input`: the bytes it takes, 0 when more
+ * are needed, -EPROTO when it is none or past the limits above. Kept: as much of the text as fits, with
+ * '?' for all that is not printable; an enhanced code in front of it is taken out when its class is the
+ * reply code's. Tolerated: no text, lines ended by LF alone. */
 int reply_parse(struct str input, struct reply *reply);
