@@ -1,0 +1,75 @@
+/* The rules directory as a whole: host.yaml, the domains' rules and the workers' scripts, read together
+ * into one immutable snapshot. A message keeps the snapshot it started with; a reload makes a new one, and
+ * a broken edit makes none (DESIGN.md 5). */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "options.h"
+
+#include "delivery/delivery.h"
+#include "net/dns.h"
+#include "net/tls.h"
+#include "rules/rule_set.h"
+#include "smtp/options.h"
+#include "worker/worker.h"
+
+enum config_mode {
+    CONFIG_SERVE,
+    CONFIG_DEV, /* a laptop: listens on 127.0.0.1:2525 whatever host.yaml says, nothing leaves */
+};
+
+/* A worker as the directory describes it. `version` is the SHA-256 of all that makes it: script, modules,
+ * variables and limits. */
+struct config_worker {
+    struct worker_options options;
+    char version[65];
+    struct worker *worker; /* once config_start_workers has run */
+};
+
+struct config {
+    size_t references;
+    struct arena *arena;
+    enum config_mode mode;
+    const char *directory;
+    const char *host_name;
+    const char *state_directory;
+    const char *scripts_directory;
+    const char *log_level;
+    struct smtp_options smtp;
+    struct delivery_options delivery;
+    struct dns_options dns;
+    uint64_t shutdown_ms;
+    struct tls_certificate *certificates;
+    size_t certificate_count;
+    struct mailbox *destinations; /* where mail may be forwarded to */
+    size_t destination_count;
+    bool has_destinations; /* false: anywhere */
+    struct worker_limits worker_limits;
+    struct table *workers; /* name -> struct config_worker */
+    struct rule_set *rules;
+};
+
+/* Reads the directory: pure, so that a reload can do it on another thread. NULL when there were
+ * problems. */
+struct config *config_load(const char *directory, enum config_mode mode,
+                           struct problem_list *problems);
+/* Makes the snapshot's workers, on the loop's thread; those whose version is the same in `before` (may be
+ * NULL) are taken over from it, isolate and all. */
+void config_start_workers(struct config *config, const struct config *before);
+struct config *config_keep(struct config *config);
+void config_release(struct config *config);
+
+/* The worker of this name, or NULL. */
+struct worker *config_worker(const struct config *config, struct str name);
+/* May mail be forwarded to this address? */
+bool config_is_destination(const struct config *config, const struct mailbox *address);
+
+/* Reads one script file, with the modules beside it, under the default limits: for `postern run`. */
+struct config *config_load_script(const char *path, struct problem_list *problems);
+
+/* Calls `see` for every option of host.yaml with a preset, in order: for `postern serve --help`. */
+void config_each_option(void (*see)(const char *section, const struct option_row *row,
+                                    void *arg),
+                        void *arg);

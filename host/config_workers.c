@@ -1,0 +1,279 @@
+/* The workers' part of the configuration: `workers:` in host.yaml, the scripts folder, and which modules a
+ * script can `require`.
+ *
+ * A module is a .lua file below the scripts folder; "lib.tickets" is lib/tickets.lua. A worker gets the modules
+ * whose names stand, quoted, in its script or in a module that it gets: so a change of one module
+ * makes new versions of the workers that use it, and of no others. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <openssl/evp.h>
+
+#include "config_internal.h"
+
+#include "base/mem.h"
+#include "base/table.h"
+
+#define SCRIPT_BYTES_MAX ((size_t)1024 * 1024)
+#define MODULES_MAX      200
+#define HOUR_MS          (3600ULL * 1000)
+
+#define ROW(member) offsetof(struct worker_limits, member)
+const struct option_row config_worker_rows[] = {
+    {"cpu_soft", OPTION_DURATION32, ROW(cpu_soft_ms),   "100ms", 1,       HOUR_MS,
+     "CPU time per message, then an error in the script"},
+    {"cpu_hard", OPTION_DURATION32, ROW(cpu_hard_ms),   "500ms", 2,       HOUR_MS,
+     "CPU time per message, then its isolate is killed" },
+    {"wall",     OPTION_DURATION32, ROW(wall_ms),       "2m",    10,      HOUR_MS,
+     "time per message, waiting included"               },
+    {"memory",   OPTION_BYTES64,    ROW(memory_bytes),  "64MiB", 1 << 20, 4ULL << 30,
+     "of the script's Lua state"                        },
+    {"messages", OPTION_COUNT,      ROW(messages_max),  "64",    1,       10000,
+     "in flight at once; more wait"                     },
+    {"actions",  OPTION_COUNT,      ROW(actions_max),   "32",    0,       10000,
+     "forward, reply … per message"                   },
+    {"log_size", OPTION_BYTES32,    ROW(log_bytes_max), "16KiB", 0,       16 << 20,
+     "of what a script logs per message"                },
+    {"idle",     OPTION_DURATION32, ROW(idle_ms),       "1m",    10,      24 * HOUR_MS,
+     "an unused isolate is stopped after"               },
+};
+#undef ROW
+const size_t config_worker_row_count =
+    sizeof config_worker_rows / sizeof *config_worker_rows;
+
+/* --- files --- */
+
+/* The file's text in the arena, or an error text. */
+static int read_script(const char *path, struct arena *arena, struct str *text,
+                       struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_set(err, -errno, "%s", strerror(errno));
+    struct stat facts;
+    int result = fstat(fd, &facts) < 0 ? -errno : 0;
+    if (result == 0 && !S_ISREG(facts.st_mode))
+        result = err_set(err, -EINVAL, "not a file");
+    else if (result == 0 && (size_t)facts.st_size > SCRIPT_BYTES_MAX)
+        result = err_set(err, -EFBIG, "larger than %zu bytes", SCRIPT_BYTES_MAX);
+    if (result == 0) {
+        char *bytes = arena_alloc(arena, (size_t)facts.st_size + 1);
+        ssize_t got = read(fd, bytes, (size_t)facts.st_size);
+        if (got < 0)
+            result = err_set(err, -errno, "%s", strerror(errno));
+        else
+            *text = (struct str){bytes, (size_t)got};
+    }
+    close(fd);
+    return result;
+}
+
+/* --- modules --- */
+
+static bool is_module_name(struct str name)
+{
+    if (name.length == 0 || name.length > 128 || name.at[0] == '.' ||
+        name.at[name.length - 1] == '.')
+        return false;
+    for (size_t i = 0; i < name.length; i++) {
+        char c = name.at[i];
+        if (!ascii_alnum(c) && c != '_' && c != '-' && c != '.')
+            return false;
+        if (c == '.' && name.at[i - 1] == '.')
+            return false;
+    }
+    return true;
+}
+
+static const char *module_path(struct config *config, struct str name)
+{
+    char *relative = arena_text(config->arena, name);
+    for (char *c = relative; *c; c++)
+        if (*c == '.')
+            *c = '/';
+    return arena_printf(config->arena, "%s/%s.lua", config->scripts_directory, relative);
+}
+
+static void add_module(struct config *config, struct worker_options *options,
+                       struct str name)
+{
+    for (size_t i = 0; i < options->module_count; i++)
+        if (str_equal(options->modules[i].name, name))
+            return;
+    const char *path = module_path(config, name);
+    struct str source;
+    if (options->module_count == MODULES_MAX || access(path, R_OK) < 0 ||
+        read_script(path, config->arena, &source, NULL) < 0)
+        return;
+    struct worker_module *module = &options->modules[options->module_count++];
+    module->name = arena_str(config->arena, name);
+    module->source = source;
+}
+
+/* Adds a module for every quoted name in the source that is one. */
+static void add_modules_named_in(struct config *config, struct worker_options *options,
+                                 struct str source)
+{
+    for (size_t i = 0; i < source.length; i++) {
+        char quote = source.at[i];
+        if (quote != '"' && quote != '\'')
+            continue;
+        struct str rest = str_from(source, i + 1);
+        ptrdiff_t end = str_index(rest, quote);
+        if (end < 0)
+            continue;
+        struct str name = str_part(rest, 0, (size_t)end);
+        if (is_module_name(name)) {
+            add_module(config, options, name);
+            i += name.length + 1;
+        }
+    }
+}
+
+static void collect_modules(struct config *config, struct worker_options *options)
+{
+    options->modules = arena_array(config->arena, struct worker_module, MODULES_MAX);
+    add_modules_named_in(config, options, options->source);
+    for (size_t i = 0; i < options->module_count; i++)
+        add_modules_named_in(config, options, options->modules[i].source);
+}
+
+/* --- versions --- */
+
+static void hash_text(EVP_MD_CTX *hash, struct str text)
+{
+    EVP_DigestUpdate(hash, &text.length, sizeof text.length);
+    EVP_DigestUpdate(hash, text.at, text.length);
+}
+
+static void set_version(struct config_worker *worker)
+{
+    const struct worker_options *options = &worker->options;
+    EVP_MD_CTX *hash = EVP_MD_CTX_new();
+    invariant(hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1,
+              "SHA-256 is not available");
+    hash_text(hash, options->script);
+    hash_text(hash, options->source);
+    for (size_t i = 0; i < options->module_count; i++) {
+        hash_text(hash, options->modules[i].name);
+        hash_text(hash, options->modules[i].source);
+    }
+    for (size_t i = 0; i < options->variable_count; i++) {
+        hash_text(hash, options->variables[i].name);
+        hash_text(hash, options->variables[i].value);
+    }
+    for (size_t i = 0; i < config_worker_row_count; i++) {
+        const struct option_row *row = &config_worker_rows[i];
+        size_t bytes = row->type == OPTION_BYTES64 ? 8 : 4;
+        hash_text(hash, (struct str){(const char *)&options->limits + row->offset, bytes});
+    }
+    unsigned char digest[32];
+    EVP_DigestFinal_ex(hash, digest, NULL);
+    EVP_MD_CTX_free(hash);
+    for (size_t i = 0; i < sizeof digest; i++)
+        snprintf(worker->version + 2 * i, 3, "%02x", digest[i]);
+}
+
+/* --- workers --- */
+
+struct config_worker *config_add_worker(struct config *config, struct str name,
+                                        const char *path, struct problem_list *problems)
+{
+    struct config_worker *worker = arena_new_of(config->arena, struct config_worker);
+    struct worker_options *options = &worker->options;
+    struct err err = {0};
+    if (read_script(path, config->arena, &options->source, &err) < 0) {
+        problem_add(problems, str_of(path), 0, 0, "worker %.*s: cannot read its script: %s",
+                    STR_ARG(name), err.text);
+        return NULL;
+    }
+    const char *slash = strrchr(path, '/');
+    options->name = arena_str(config->arena, name);
+    options->script = arena_str(config->arena, str_of(slash ? slash + 1 : path));
+    options->limits = config->worker_limits;
+    collect_modules(config, options);
+    set_version(worker);
+    table_set(config->workers, options->name, worker);
+    return worker;
+}
+
+static void read_variables(struct config *config, struct node *node,
+                           struct worker_options *options, struct problem_list *problems)
+{
+    if (!node || node->kind == NODE_NULL)
+        return;
+    if (node->kind != NODE_MAP) {
+        node_problem(node, problems, "vars: expected `NAME: text` lines");
+        return;
+    }
+    options->variables = arena_array(config->arena, struct worker_variable, node->count);
+    for (size_t i = 0; i < node->count; i++) {
+        if (node->items[i]->kind != NODE_TEXT) {
+            node_problem(node->items[i], problems, "a variable is a text");
+            continue;
+        }
+        struct worker_variable *variable = &options->variables[options->variable_count++];
+        variable->name = node->keys[i]->text;
+        variable->value = node->items[i]->text;
+    }
+}
+
+static void read_worker(struct config *config, struct str name, struct node *node,
+                        struct problem_list *problems)
+{
+    static const char *const keys[] = {"script", "vars", "limits", NULL};
+    struct node *script = node_get(node, "script");
+    if (node->kind != NODE_MAP && node->kind != NODE_NULL) {
+        node_problem(node, problems, "expected {script:, vars:, limits:}");
+        return;
+    }
+    if (script && script->kind != NODE_TEXT) {
+        node_problem(script, problems, "expected the script's file name");
+        return;
+    }
+    const char *file = script ? arena_text(config->arena, script->text)
+                              : arena_printf(config->arena, "%.*s.lua", STR_ARG(name));
+    struct config_worker *worker = config_add_worker(
+        config, name, config_path(config, config->scripts_directory, file), problems);
+    if (!worker || node->kind == NODE_NULL)
+        return;
+    read_variables(config, node_get(node, "vars"), &worker->options, problems);
+    options_read(config_worker_rows, config_worker_row_count, node_get(node, "limits"),
+                 NULL, &worker->options.limits, config->arena, problems);
+    node_report_unused(node, keys, problems);
+    set_version(worker);
+}
+
+void config_read_workers(struct config *config, struct node *section,
+                         struct problem_list *problems)
+{
+    if (!section || section->kind == NODE_NULL)
+        return;
+    if (section->kind != NODE_MAP) {
+        node_problem(section, problems,
+                     "workers: expected `name: {script: file.lua}` lines");
+        return;
+    }
+    for (size_t i = 0; i < section->count; i++) {
+        if (is_module_name(section->keys[i]->text))
+            read_worker(config, section->keys[i]->text, section->items[i], problems);
+        else
+            node_problem(section->keys[i], problems,
+                         "a worker's name has letters, digits, _ and - only");
+    }
+}
+
+struct config_worker *config_find_worker(struct config *config, struct str name,
+                                         struct problem_list *problems)
+{
+    struct config_worker *worker = table_get(config->workers, name);
+    if (worker || !is_module_name(name))
+        return worker;
+    const char *path = arena_printf(config->arena, "%s/%.*s.lua", config->scripts_directory,
+                                    STR_ARG(name));
+    return access(path, F_OK) == 0 ? config_add_worker(config, name, path, problems) : NULL;
+}

@@ -1,0 +1,34 @@
+/* One table of options feeds the parser of host.yaml, `postern check` and the reference (STYLE.md). */
+#pragma once
+
+#include <stddef.h>
+
+#include "base/arena.h"
+#include "rules/document.h"
+
+enum option_type {
+    OPTION_TEXT,       /* const char * */
+    OPTION_BOOL,       /* bool */
+    OPTION_COUNT,      /* uint32_t */
+    OPTION_BYTES32,    /* uint32_t, "64KiB" */
+    OPTION_BYTES64,    /* uint64_t, "25MiB" */
+    OPTION_DURATION32, /* uint32_t, in ms, "30s" */
+    OPTION_DURATION64, /* uint64_t, in ms */
+};
+
+struct option_row {
+    const char *key; /* within its section */
+    enum option_type type;
+    size_t offset;      /* into the struct that the table describes */
+    const char *preset; /* as written in host.yaml; NULL: none */
+    unsigned long long least, most;
+    const char *help;
+};
+
+/* Sets every row's preset. */
+void options_preset(const struct option_row rows[], size_t count, void *target);
+/* Sets the rows that the section gives (NULL: none), and reports what is wrong with them and every key
+ * that is neither a row nor in `other_keys` (NULL-terminated; may be NULL). */
+void options_read(const struct option_row rows[], size_t count, struct node *section,
+                  const char *const other_keys[], void *target, struct arena *arena,
+                  struct problem_list *problems);
