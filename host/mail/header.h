@@ -16,12 +16,12 @@ struct header {
     struct header_field *fields;
     size_t count;
     size_t
-        body_offset; /* of the first byte after the empty line; the message's length if there is none */
+        body_offset; /* of the first byte after the empty line; the message's length if none */
 };
 
 #define HEADER_FIELDS_MAX 2000
 
-/* Indexes the fields of a message with CRLF line ends. A line that is no field and no continuation ends
+/* Indexes the fields of a message; lines end with CRLF, or with LF alone. A line that is no field and no continuation ends
  * the section there, as the body's first line (what every MTA does with broken mail). Fields past
  * HEADER_FIELDS_MAX are not indexed. The index is in the arena, the views point into `raw`. */
 void header_parse(struct str raw, struct arena *arena, struct header *header);
@@ -31,7 +31,7 @@ const struct header_field *header_next(const struct header *header, struct str n
                                        size_t *index);
 /* The value of the first one, unfolded and trimmed in the arena; an empty view when there is none. */
 struct str header_value(const struct header *header, struct str name, struct arena *arena);
-/* Unfolds: CRLF before a blank goes; blanks at both ends go. */
+/* Unfolds: every CR and LF goes, and the blanks at both ends. In the arena. */
 struct str header_unfold(struct str value, struct arena *arena);
 size_t header_count(const struct header *header, struct str name);
 
@@ -40,6 +40,6 @@ size_t header_count(const struct header *header, struct str name);
 bool header_name_is_valid(struct str name);
 bool header_value_is_valid(struct str value);
 /* Appends "Name: value\r\n", folded at blanks so that lines stay within 78 where they can and within 998
- * always. Returns 0, -ENOBUFS, or -EINVAL when not valid. */
-
+ * always; blanks at the value's ends go. Returns 0, or with the buffer as it was -ENOBUFS, or -EINVAL
+ * when not valid or when a word is too long for a line. */
 int header_append(struct buf *buf, struct str name, struct str value);

@@ -6,6 +6,9 @@
 #include "base/arena.h"
 #include "base/str.h"
 
+#define MAILBOX_LOCAL_BYTES_MAX 64 /* quotes included */
+#define MAILBOX_BYTES_MAX       254
+
 struct mailbox {
     struct str
         text; /* local@domain as to be said in SMTP: quotes where needed, domain as given */
