@@ -93,3 +93,27 @@ uint64_t unix_now_ms(void)
     clock_gettime(CLOCK_REALTIME, &now);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
+
+struct message *message_new(void)
+{
+    struct arena *arena = arena_new();
+    struct message *message = arena_new_of(arena, struct message);
+    message->references = 1;
+    message->arena = arena;
+    return message;
+}
+
+struct message *message_keep(struct message *message)
+{
+    message->references++;
+    return message;
+}
+
+void message_release(struct message *message)
+{
+    if (!message || --message->references)
+        return;
+    if (message->raw)
+        blob_release(message->raw);
+    arena_free(message->arena);
+}

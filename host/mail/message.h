@@ -39,6 +39,7 @@ struct message_client {
 /* --- the message --- */
 
 struct message {
+    size_t references;
     struct arena *arena; /* all views below live in it or in raw */
     struct blob *raw;    /* CRLF lines, dots unstuffed, no trace header of ours */
     struct header header;
@@ -50,6 +51,13 @@ struct message {
     bool is_utf8; /* came with SMTPUTF8: needs it on */
     uint64_t received_at; /* Unix time, ms */
 };
+
+/* A message with an arena of its own and nothing else; one reference is the caller's. Counted, since a
+ * worker's waitUntil functions may outlive the SMTP transaction that brought it. */
+struct message *message_new(void);
+struct message *message_keep(struct message *message);
+/* The last release frees the arena, and raw with it. NULL is ignored. */
+void message_release(struct message *message);
 
 /* A new message id: 16 characters of time and chance, in the arena. */
 struct str message_new_id(struct arena *arena);
