@@ -1,19 +1,68 @@
 /* What host and isolate say to each other over their SOCK_SEQPACKET pair. Both ends treat what comes in
- * as hostile.
+ * as hostile: a frame that is malformed, too large or out of place ends the isolate.
+ *
+ * The isolate is `postern` executed again: argv[0] "postern-isolate", argv[1] the worker's name, fd 3 the
+ * socket, fd 4 a memfd that holds one struct wire_gauge, fd 2 for last words; it closes all others.
  *
  * A frame is { type, run, call, payload }; the payload is one value (below). A frame longer than a packet
- * is cut into packets sent back to back, each but the last flagged MORE; a message's raw bytes beyond
- * WIRE_INLINE_BYTES travel as a sealed memfd beside the first packet (host to isolate only).
+ * is cut into packets sent back to back, each but the last flagged MORE; packets of different frames are
+ * never mixed. `run` is a number of the host's choice from 1 up, never used again in this isolate; `call`
+ * numbers the waiting calls of a run from 1 up, in the isolate's choice. Both are 0 where the table shows
+ * none; what belongs to loading the script has run WIRE_RUN_LOAD.
  *
- *   host                              isolate
- *   LOAD {name, source, modules, env, limits}  ->  READY {email = true, …} | BROKEN "script:line: …"
- *   EMAIL run {message fields} [fd]   ->
- *                                     <-  CALL run call {name, arguments…}     (any number, in flight together)
- *   ANSWER run call {value | error}   ->
- *                                     <-  LOG run {level, text}
- *                                     <-  DONE run {outcome}    the handler has returned; the sender gets his reply
- *                                     <-  END run               all waitUntil functions too
- *   CANCEL run                        ->  (wall time over: its coroutines are dropped; END follows) */
+ *   host                      isolate
+ *   LOAD                  ->
+ *                         <-  READY | BROKEN            BROKEN: the isolate then ends
+ *   EMAIL run [fd]        ->                            any number of runs at once
+ *                         <-  CALL run call             any number at once; each gets its ANSWER
+ *   ANSWER run call       ->                            ignored when the run or call is no more
+ *                         <-  LOG run
+ *                         <-  DONE run                  the handler has returned: the sender gets his reply
+ *                         <-  END run                   waitUntil functions too: the run's last frame
+ *   CANCEL run            ->                            wall time over: the run's coroutines are dropped,
+ *                                                       END follows, without DONE if that was not yet sent
+ *   (end of file)         ->                            the isolate ends
+ *
+ * Payloads. A table shows its keys; "?" marks one that may be missing; [list] is a table with the keys
+ * 1, 2, 3 … in this order.
+ *
+ *   LOAD     { name = string,                  the worker: "support"
+ *              script = string,                its file name for messages: "support.lua"
+ *              source = string,                text
+ *              modules = { [name] = string },  "lib.tickets" = text; messages call it "lib/tickets.lua"
+ *              env = { [name] = string },      variables
+ *              limits = { cpuSoftMs, cpuHardMs, memoryBytes, logBytesMax = number } }
+ *   READY    { email = true }                  the handlers that the script has
+ *   BROKEN   string                            "support.lua:12: what is wrong; hint", lines split by '\n'
+ *   EMAIL    { from = string,                  reverse-path, "" for <>
+ *              to = string,                    the recipient
+ *              rawSize = number,               bytes of the message
+ *              raw = string?,                  the message as received, CRLF lines; missing when it is
+ *                                              longer than WIRE_INLINE_BYTES: a memfd beside the first
+ *                                              packet (SCM_RIGHTS), sealed (F_SEAL_SHRINK | GROW | WRITE |
+ *                                              SEAL), of exactly rawSize bytes
+ *              canBeForwarded = bool,
+ *              captures = { [name] = string }, names as strings, "1" too (Lua sees numbers for those)
+ *              client = { ip = string, helo = string, hostname = string?, tls = string? } }
+ *   CALL     { name = "forward", recipient = string,
+ *              headers = [ { name = string, value = string } ] }
+ *            { name = "reply", raw = string?, from = string?, to = string?, subject = string?,
+ *              text = string?, html = string?, headers = [ { name = string, value = string } ] }
+ *              (with raw none of subject, text, html; headers is empty)
+ *   ANSWER   { ok = true, messageId = string }
+ *            { ok = false, code = string, message = string, permanent = bool,
+ *              smtp = { code = number, enhanced = string, text = string }? }   if an upstream replied
+ *   CANCEL   nil
+ *   LOG      { level = "debug" | "info" | "warn" | "error", text = string }    UTF-8 is likely, not sure
+ *   DONE     { result = "ok" | "rejected" | "exception" | "exceededCpu" | "exceededMemory",
+ *              text = string?,                 rejected: the reason, without control bytes;
+ *                                              else "support.lua:12: what"
+ *              traceback = string?,
+ *              cpuUs = number }                used by this run so far
+ *   END      nil
+ *
+ * What the isolate checks for its script's comfort (names of added headers, number of log bytes …) the
+ * host checks again for its own safety. */
 #pragma once
 
 #include <stdbool.h>
@@ -24,11 +73,15 @@
 #include "base/buf.h"
 #include "base/str.h"
 
-#define WIRE_PACKET_BYTES    ((size_t)64 * 1024)
+#define WIRE_PACKET_BYTES    ((size_t)64 * 1024) /* head included */
 #define WIRE_INLINE_BYTES    ((size_t)32 * 1024)
 #define WIRE_FRAME_BYTES_MAX ((size_t)64 * 1024 * 1024)
 #define WIRE_DEPTH_MAX       16
 #define WIRE_VALUES_MAX      100000
+#define WIRE_RUN_LOAD        UINT32_MAX
+
+#define WIRE_SOCKET_FD 3
+#define WIRE_GAUGE_FD  4
 
 enum wire_type {
     WIRE_LOAD = 1,
@@ -43,6 +96,16 @@ enum wire_type {
     WIRE_END,
 };
 
+/* --- frames --- */
+
+struct wire_frame {
+    enum wire_type type;
+    uint32_t run;
+    uint32_t call;
+    struct str payload;
+};
+
+/* In front of each packet, in the machine's own byte order: both ends are one program. */
 struct wire_packet_head {
     uint8_t type;
     uint8_t more;
@@ -52,6 +115,24 @@ struct wire_packet_head {
     uint32_t
         frame_bytes; /* of the whole payload, in the first packet; 0 in those that follow */
 };
+
+/* Cuts a frame into packets: start with *offset = 0; each call gives the head and the part of the payload
+ * that are the next packet, and moves *offset. Returns head->more: another packet follows. */
+bool wire_packet_cut(const struct wire_frame *frame, size_t *offset,
+                     struct wire_packet_head *head, struct str *part);
+
+/* Puts packets together again. */
+struct wire_inbox {
+    struct buf payload;
+    struct wire_packet_head first; /* of the frame that is coming in */
+    bool is_open;                  /* more packets of it are to come */
+};
+
+void wire_inbox_init(struct wire_inbox *inbox);
+void wire_inbox_free(struct wire_inbox *inbox);
+/* Takes one packet as it came from the socket. 1: *frame is whole, its payload valid until the next call;
+ * 0: more packets are needed; -EPROTO: it is no packet of this protocol. */
+int wire_inbox_take(struct wire_inbox *inbox, struct str packet, struct wire_frame *frame);
 
 /* --- values: what Lua can say --- */
 
@@ -67,7 +148,8 @@ struct value {
     size_t count;
 };
 
-/* Writing: a table is value_begin_table, then its pairs (key, item, key, item …), then value_end_table. */
+/* Writing: a table is value_begin_table, then its pairs (key, item, key, item …), then value_end_table.
+ * All return 0 or -ENOBUFS. */
 int value_write_nil(struct buf *out);
 int value_write_bool(struct buf *out, bool boolean);
 int value_write_number(struct buf *out, double number);
@@ -78,6 +160,8 @@ int value_end_table(struct buf *out);
 int value_put_string(struct buf *out, const char *key, struct str string);
 int value_put_number(struct buf *out, const char *key, double number);
 int value_put_bool(struct buf *out, const char *key, bool boolean);
+/* A string key and the beginning of a table as its item. */
+int value_put_table(struct buf *out, const char *key);
 
 /* Decodes exactly one value that fills `bytes`: the tree in the arena, or NULL when it is malformed or
  * past the limits above. */
@@ -93,7 +177,7 @@ bool value_get_bool(const struct value *table, const char *key, bool fallback);
 /* --- the page that both map: what the isolate is doing now, for the host's watchdog --- */
 
 struct wire_gauge {
-    _Atomic uint32_t run; /* whose coroutine runs now; 0: none */
+    _Atomic uint32_t run; /* whose coroutine runs now, or WIRE_RUN_LOAD; 0: none */
     _Atomic uint64_t
         run_cpu_ns; /* process CPU time when it was resumed, minus what it had used before */
     _Atomic uint64_t lua_bytes; /* held by the Lua allocator */
