@@ -65,16 +65,18 @@ int domain_normalize(struct str domain, struct arena *arena, struct str *normal)
     return result;
 }
 
+/* libidn2 decodes anything ("xn--a.com" -> ".com"): what does not lead back is no form of the domain. */
 struct str domain_to_unicode(struct str normal, struct arena *arena)
 {
-    if (str_find(normal, STR("xn--")) < 0)
-        return arena_str(arena, normal);
     char *text = NULL;
-    if (idn2_to_unicode_8z8z(arena_text(arena, normal), &text, 0) != IDN2_OK)
+    struct str back;
+    if (str_find(normal, STR("xn--")) < 0 ||
+        idn2_to_unicode_8z8z(arena_text(arena, normal), &text, 0) != IDN2_OK)
         return arena_str(arena, normal);
     struct str unicode = arena_str(arena, str_of(text));
     idn2_free(text);
-    return unicode;
+    bool is_same = domain_normalize(unicode, arena, &back) == 0 && str_equal(back, normal);
+    return is_same ? unicode : arena_str(arena, normal);
 }
 
 bool domain_is_within(struct str name, struct str domain)
