@@ -10,6 +10,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "mail/utf8.h"
+
 #define LINE_BYTES_MAX 512 /* with CRLF: RFC 5321 section 4.5.3.1.5 */
 
 bool reply_is_ok(const struct reply *reply)
@@ -34,46 +36,14 @@ static bool is_continuation(char byte)
     return ((unsigned char)byte & 0xC0) == 0x80;
 }
 
-static size_t utf8_length_by_first_byte(unsigned char first)
-{
-    if (first >= 0xC2 && first <= 0xDF)
-        return 2;
-    if (first >= 0xE0 && first <= 0xEF)
-        return 3;
-    return first >= 0xF0 && first <= 0xF4 ? 4 : 0;
-}
-
-/* The second byte excludes C1 controls, overlong forms, surrogates and what is past U+10FFFF. */
-static bool is_second_byte(unsigned char first, unsigned char second)
-{
-    switch (first) {
-    case 0xC2:
-    case 0xE0:
-        return second >= 0xA0;
-    case 0xED:
-        return second < 0xA0;
-    case 0xF0:
-        return second >= 0x90;
-    case 0xF4:
-        return second < 0x90;
-    default:
-        return true;
-    }
-}
-
 /* Bytes of the printable character at the start of `s`; 0 when there is none. */
 static size_t printable_length(struct str s)
 {
+    size_t length = utf8_character_bytes(s);
     unsigned char first = (unsigned char)s.at[0];
-    if (first < 0x80)
-        return first >= 0x20 && first != 0x7F;
-    size_t length = utf8_length_by_first_byte(first);
-    if (length == 0 || length > s.length || !is_second_byte(first, (unsigned char)s.at[1]))
-        return 0;
-    for (size_t i = 1; i < length; i++)
-        if (!is_continuation(s.at[i]))
-            return 0;
-    return length;
+    bool is_control = first < 0x20 || first == 0x7F;
+    bool is_c1_control = first == 0xC2 && length == 2 && (unsigned char)s.at[1] < 0xA0;
+    return is_control || is_c1_control ? 0 : length;
 }
 
 /* Appends printable characters, '?' for the rest, up to the ceiling of the text. */
