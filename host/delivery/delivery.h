@@ -88,9 +88,10 @@ typedef void delivery_capture_fn(void *arg, const struct delivery_request *reque
 struct delivery *delivery_open_capture(delivery_capture_fn *capture, void *arg);
 /* Closes kept connections (QUIT, without waiting). No delivery may be under way. */
 void delivery_close(struct delivery *delivery);
-/* New options for new connections; routes change at once. Copied. */
-void delivery_reconfigure(struct delivery *delivery,
-                          const struct delivery_options *options);
+/* New options for new deliveries; those under way and kept connections go on with theirs. Copied.
+ * Returns 0, or a negative errno and `err` (the CA file cannot be loaded) with the old ones standing. */
+int delivery_reconfigure(struct delivery *delivery, const struct delivery_options *options,
+                         struct err *err);
 
 /* Delivers. Always answers: a fault of ours, a time-out, a cancellation are DELIVERY_TEMPORARY. The
  * request need not outlive the call. */

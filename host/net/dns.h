@@ -12,9 +12,10 @@
 struct dns;
 
 struct dns_options {
-    const char *
-        resolver; /* "192.0.2.1@5353" forwarder, or NULL: /etc/resolv.conf's, else the roots */
-    uint32_t timeout_ms; /* for one question, 0: 10 s */
+    /* "192.0.2.1@5353": a forwarder; NULL: those of /etc/resolv.conf, without any the roots */
+    const char *resolver;
+    uint32_t timeout_ms;           /* for one question, 0: 10 s */
+    const char *trust_anchor_file; /* DS or DNSKEY of the root; NULL: no DNSSEC */
 };
 
 enum dns_type { DNS_A = 1, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28 };
