@@ -1,5 +1,5 @@
 /* A byte stream over TCP, in the clear or in TLS, for one task at a time to read and one to write.
- * TCP_NODELAY is on. Waits are task waits: results are -ETIMEDOUT, -ECANCELED, -ECONNRESET, -EPIPE …
+ * TCP_NODELAY is on; the first stream makes the process ignore SIGPIPE. Waits are task waits: results are -ETIMEDOUT, -ECANCELED, -ECONNRESET, -EPIPE …
  * and leave the stream fit for nothing but closing, except a timed-out or cancelled fill. */
 #pragma once
 
@@ -60,6 +60,10 @@ void net_stream_write_now(struct net_stream *stream, struct str bytes);
  * not be taken for protected (RFC 3207 section 4.2). */
 int net_stream_tls_accept(struct net_stream *stream, struct tls_server *server,
                           uint64_t deadline_ms, struct err *err);
+/* The same on a listener with implicit TLS: input received so far (behind a PROXY header, say) is the
+ * beginning of the handshake. */
+int net_stream_tls_accept_implicit(struct net_stream *stream, struct tls_server *server,
+                                   uint64_t deadline_ms, struct err *err);
 /* Client side: `name` is sent as SNI and, with TLS_VERIFY_PEER, must be in the certificate. */
 int net_stream_tls_connect(struct net_stream *stream, struct tls_client *client,
                            enum tls_trust trust, const char *name, uint64_t deadline_ms,
