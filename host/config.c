@@ -537,6 +537,25 @@ struct config *config_load(const char *directory, enum config_mode mode,
     return config;
 }
 
+struct config *config_new_default(void)
+{
+    return config_new(".", CONFIG_DEV);
+}
+
+const char *config_state_directory(const char *directory, struct arena *arena)
+{
+    struct problem_list ignored;
+    problem_list_open(&ignored);
+    const char *file = arena_printf(arena, "%s/host.yaml", directory);
+    struct node *root = document_load(file, arena, &ignored);
+    struct node *state = root ? node_get(root, "state") : NULL;
+    problem_list_close(&ignored);
+    struct str path = state && state->kind == NODE_TEXT ? state->text : STR(".postern");
+    if (path.length && path.at[0] == '/')
+        return arena_text(arena, path);
+    return arena_printf(arena, "%s/%.*s", directory, STR_ARG(path));
+}
+
 struct config *config_load_script(const char *path, struct problem_list *problems)
 {
     struct str file = str_of(path);

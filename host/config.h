@@ -66,6 +66,11 @@ struct worker *config_worker(const struct config *config, struct str name);
 /* May mail be forwarded to this address? */
 bool config_is_destination(const struct config *config, const struct mailbox *address);
 
+/* A snapshot of presets alone, without rules: for command line tools. */
+struct config *config_new_default(void);
+/* Only where the state folder of this rules directory is, whatever else may be wrong with it. */
+const char *config_state_directory(const char *directory, struct arena *arena);
+
 /* Reads one script file, with the modules beside it, under the default limits: for `postern run`. */
 struct config *config_load_script(const char *path, struct problem_list *problems);
 

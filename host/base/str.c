@@ -69,6 +69,14 @@ ptrdiff_t str_find(struct str s, struct str needle)
     return found ? found - s.at : -1;
 }
 
+bool str_has_8bit(struct str s)
+{
+    unsigned char all = 0;
+    for (size_t i = 0; i < s.length; i++)
+        all |= (unsigned char)s.at[i];
+    return all > 127;
+}
+
 static bool is_space(char c)
 {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';

@@ -40,6 +40,8 @@ ptrdiff_t str_index(struct str s, char byte);
 ptrdiff_t str_last_index(struct str s, char byte);
 /* Index of the first `needle`, or -1. */
 ptrdiff_t str_find(struct str s, struct str needle);
+/* True if a byte is above 127. */
+bool str_has_8bit(struct str s);
 /* Without spaces, tabs, CR and LF at both ends. */
 struct str str_trim(struct str s);
 /* Cuts *rest at the first `byte`: returns what stood before it and leaves what follows (all of it

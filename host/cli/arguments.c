@@ -1,0 +1,105 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "cli/cli.h"
+
+static void print_help(const struct cli_command *command,
+                       const struct cli_arguments *arguments)
+{
+    printf("postern %s %s\n\n%s\n", command->name, command->usage, command->summary);
+    if (arguments->flag_count)
+        puts("");
+    for (size_t i = 0; i < arguments->flag_count; i++) {
+        const struct cli_flag *flag = &arguments->flags[i];
+        char left[64];
+        snprintf(left, sizeof left, "%s %s", flag->name,
+                 flag->value_name ? flag->value_name : "");
+        printf("  %-24s %s\n", left, flag->help);
+    }
+    if (arguments->more_help)
+        arguments->more_help();
+}
+
+static int mistake(const struct cli_command *command, int *exit_code, const char *what,
+                   const char *which)
+{
+    fprintf(stderr, "postern %s: %s %s\nusage: postern %s %s\n", command->name, what, which,
+            command->name, command->usage);
+    *exit_code = 2;
+    return -EINVAL;
+}
+
+static const struct cli_flag *find_flag(const struct cli_arguments *arguments,
+                                        struct str name)
+{
+    for (size_t i = 0; i < arguments->flag_count; i++)
+        if (str_equal(name, str_of(arguments->flags[i].name)))
+            return &arguments->flags[i];
+    return NULL;
+}
+
+int cli_arguments_read(const struct cli_command *command, struct cli_arguments *arguments,
+                       int argc, char **argv, int *exit_code)
+{
+    for (int i = 1; i < argc; i++) {
+        struct str word = str_of(argv[i]);
+        if (!str_starts(word, STR("-")) || word.length == 1) {
+            if (arguments->positional_count == arguments->positional_max)
+                return mistake(command, exit_code, "one argument too many:", argv[i]);
+            arguments->positional[arguments->positional_count++] = argv[i];
+            continue;
+        }
+        if (str_equal(word, STR("--help")) || str_equal(word, STR("-h"))) {
+            print_help(command, arguments);
+            *exit_code = 0;
+            return -ECANCELED;
+        }
+        struct str rest = word;
+        const struct cli_flag *flag = find_flag(arguments, str_cut(&rest, '='));
+        if (!flag)
+            return mistake(command, exit_code, "unknown flag", argv[i]);
+        bool has_value = str_index(word, '=') >= 0;
+        if (has_value != (flag->value_name != NULL) && has_value)
+            return mistake(command, exit_code, "takes no value:", flag->name);
+        if (!flag->value_name)
+            *flag->value = flag->name;
+        else if (has_value)
+            *flag->value = rest.at;
+        else if (i + 1 < argc)
+            *flag->value = argv[++i];
+        else
+            return mistake(command, exit_code, "a value is missing after", flag->name);
+    }
+    return 0;
+}
+
+int cli_read_file(const char *path, size_t bytes_max, struct arena *arena,
+                  struct str *content, struct err *err)
+{
+    int fd =
+        str_equal(str_of(path), STR("-")) ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_set(err, -errno, "%s: %s", path, strerror(errno));
+    struct buf bytes;
+    buf_init(&bytes, bytes_max);
+    ssize_t got = 1;
+    int result = 0;
+    while (got > 0 && result == 0) {
+        char block[16 * 1024];
+        got = read(fd, block, sizeof block);
+        if (got < 0)
+            result = err_set(err, -errno, "%s: %s", path, strerror(errno));
+        else if (buf_append(&bytes, (struct str){block, (size_t)got}) < 0)
+            result = err_set(err, -EFBIG, "%s: larger than %zu bytes", path, bytes_max);
+    }
+    if (fd != STDIN_FILENO)
+        close(fd);
+    *content = arena_str(arena, buf_view(&bytes));
+    buf_free(&bytes);
+    return result;
+}

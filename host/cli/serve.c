@@ -1,0 +1,37 @@
+#include <stdio.h>
+
+#include "host.h"
+
+#include "cli/cli.h"
+
+static void print_option(const char *section, const struct option_row *row, void *arg)
+{
+    struct str *before = arg;
+    if (!str_equal(*before, str_of(section))) {
+        printf("\n  %s:\n", section);
+        *before = str_of(section);
+    }
+    printf("  %s%-26s %-10s %s\n", section[0] ? "  " : "", row->key,
+           row->preset ? row->preset : "-", row->help);
+}
+
+static void print_options(void)
+{
+    struct str section = STR("");
+    puts("\nOptions of host.yaml, with what they are when left out:\n");
+    config_each_option(print_option, &section);
+    puts("\n  listen, tls, routes, workers, destinations, postmaster: see the comments in "
+         "rules/host.yaml");
+}
+
+int cli_serve(const struct cli_command *command, int argc, char **argv)
+{
+    const char *directory = CLI_DIRECTORY;
+    struct cli_arguments arguments = {
+        .positional = &directory, .positional_max = 1, .more_help = print_options};
+    int exit_code;
+    if (cli_arguments_read(command, &arguments, argc, argv, &exit_code) < 0)
+        return exit_code;
+    struct host_options options = {.directory = directory, .mode = CONFIG_SERVE};
+    return host_serve(&options);
+}

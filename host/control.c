@@ -1,0 +1,121 @@
+#include "control.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/task.h"
+#include "net/listener.h"
+
+#define REQUEST_BYTES_MAX 256
+#define REQUEST_MS        5000
+#define TASKS_LISTED_MAX  1000
+
+struct control {
+    struct host *host;
+    struct net_listener *listener;
+};
+
+/* Bytes from outside may be no UTF-8, which JSON cannot hold. */
+static json_t *json_text(struct str text)
+{
+    json_t *json = json_stringn(text.at, text.length);
+    return json ? json : json_string("(not UTF-8)");
+}
+
+static void see_task(const char *name, const char *stage, uint64_t stage_age_ms, void *arg)
+{
+    json_t *tasks = arg;
+    if (json_array_size(tasks) < TASKS_LISTED_MAX)
+        json_array_append_new(tasks, json_pack("{s:s, s:o, s:I}", "task", name, "stage",
+                                               json_text(str_of(stage)), "for_ms",
+                                               (json_int_t)stage_age_ms));
+}
+
+static void see_worker(struct str name, int pid, size_t in_flight, uint64_t lua_bytes,
+                       void *arg)
+{
+    json_array_append_new(arg, json_pack("{s:o, s:i, s:I, s:I}", "name", json_text(name),
+                                         "pid", pid, "in_flight", (json_int_t)in_flight,
+                                         "lua_bytes", (json_int_t)lua_bytes));
+}
+
+static void see_connection(struct str peer, bool is_idle, size_t messages, void *arg)
+{
+    json_array_append_new(arg, json_pack("{s:o, s:b, s:I}", "peer", json_text(peer), "idle",
+                                         is_idle, "messages", (json_int_t)messages));
+}
+
+static json_t *status_report(const struct host *host)
+{
+    const struct config *config = host->router.config;
+    json_t *counts = json_object(), *tasks = json_array(), *workers = json_array(),
+           *connections = json_array();
+    for (enum status_event event = 0; event < STATUS_EVENT_COUNT; event++)
+        json_object_set_new(counts, status_event_name(event),
+                            json_integer((json_int_t)status_count(event)));
+    task_each(see_task, tasks);
+    worker_each(see_worker, workers);
+    delivery_each_connection(host->router.delivery, see_connection, connections);
+    return json_pack("{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "version",
+                     POSTERN_VERSION, "name", config->host_name, "pid", (int)getpid(),
+                     "uptime_ms", (json_int_t)(unix_now_ms() - host->started_at),
+                     "sessions", (json_int_t)smtp_server_session_count(host->server),
+                     "rules", (json_int_t)rule_set_rule_count(config->rules), "domains",
+                     (json_int_t)rule_set_domain_count(config->rules), "events", counts,
+                     "workers", workers, "upstream_connections", connections, "tasks",
+                     tasks);
+}
+
+static void answer(struct net_stream *stream, json_t *document, uint64_t deadline_ms)
+{
+    char *text = json_dumps(document, JSON_COMPACT);
+    invariant(text != NULL, "control: a report is not JSON");
+    const struct str parts[] = {str_of(text), STR("\n")};
+    net_stream_write(stream, parts, 2, deadline_ms);
+    free(text);
+    json_decref(document);
+}
+
+static void on_connection(struct net_stream *stream, void *arg)
+{
+    struct control *control = arg;
+    uint64_t deadline_ms = task_in_ms(REQUEST_MS);
+    struct str request = net_stream_input(stream);
+    while (str_index(request, '\n') < 0 && request.length < REQUEST_BYTES_MAX &&
+           net_stream_fill(stream, deadline_ms) > 0)
+        request = net_stream_input(stream);
+    if (str_starts(request, STR("status\n")))
+        answer(stream, status_report(control->host), deadline_ms);
+    else
+        answer(stream, json_pack("{s:s}", "error", "unknown request; there is: status"),
+               deadline_ms);
+    net_stream_close(stream);
+}
+
+struct control *control_open(struct host *host, struct err *err)
+{
+    struct control *control = mem_zero(1, sizeof *control);
+    control->host = host;
+    struct arena *arena = arena_new();
+    const char *path =
+        arena_printf(arena, "%s/control.sock", host->router.config->state_directory);
+    control->listener =
+        net_listener_open_local(path, "control", on_connection, control, err);
+    arena_free(arena);
+    if (control->listener)
+        return control;
+    free(control);
+    return NULL;
+}
+
+void control_close(struct control *control)
+{
+    if (!control)
+        return;
+    net_listener_close(control->listener);
+    free(control);
+}

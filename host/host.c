@@ -1,0 +1,339 @@
+/* Start, reload, end:
+ *
+ *     starting --listeners open--> serving --SIGTERM, SIGINT--> finishing --30 s or all ended--> ended
+ *                                    |  ^
+ *                                    `--' SIGHUP or a changed file: a new snapshot, or the old one stays
+ *
+ * One task waits for signals, one for changes of files; each message keeps the snapshot it began with. */
+#include "host.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "control.h"
+
+#include "base/loop.h"
+#include "base/mem.h"
+#include "base/table.h"
+#include "base/task.h"
+#include "base/watch.h"
+
+struct serving {
+    const struct host_options *options;
+    struct host host;
+    struct smtp_handler handler;
+    struct control *control;
+    struct watch *watch;
+    struct task *reloader;
+    struct task *greeter;
+    bool is_reloading, reload_again;
+};
+
+void host_print_problems(const struct problem_list *problems)
+{
+    for (const struct problem *problem = problems->first; problem;
+         problem = problem->next) {
+        fprintf(stderr, "%.*s:", STR_ARG(problem->file));
+        if (problem->line)
+            fprintf(stderr, "%u:%u:", problem->line, problem->column);
+        fprintf(stderr, " %.*s\n", STR_ARG(problem->text));
+    }
+}
+
+void host_try_workers(const struct config *config, const struct config *before,
+                      struct problem_list *problems)
+{
+    struct str name;
+    void *value;
+    for (size_t at = 0; table_next(config->workers, &at, &name, &value);) {
+        struct config_worker *worker = value;
+        struct err err = {0};
+        if (before && config_worker(before, name) == worker->worker)
+            continue; /* it runs already */
+        if (worker_try(worker->worker, &err) < 0)
+            problem_add(problems, str_of(config->scripts_directory), 0, 0,
+                        "worker %.*s: %s", STR_ARG(name), err.text);
+    }
+}
+
+/* --- reload --- */
+
+struct load {
+    const struct host_options *options;
+    struct problem_list *problems;
+    struct config *config;
+};
+
+static void load_on_thread(void *arg)
+{
+    struct load *load = arg;
+    load->config =
+        config_load(load->options->directory, load->options->mode, load->problems);
+}
+
+/* A whole new snapshot with workers that load, or NULL with the problems. */
+static struct config *load_config(const struct host_options *options,
+                                  const struct config *before,
+                                  struct problem_list *problems)
+{
+    struct load load = {options, problems, NULL};
+    task_work(load_on_thread, &load);
+    if (!load.config)
+        return NULL;
+    config_start_workers(load.config, before);
+    host_try_workers(load.config, before, problems);
+    if (problems->count == 0)
+        return load.config;
+    config_release(load.config);
+    return NULL;
+}
+
+static struct tls_server *open_tls(const struct config *config, struct err *err)
+{
+    if (config->certificate_count)
+        return tls_server_new(config->certificates, config->certificate_count, err);
+    return config->mode == CONFIG_DEV ? tls_server_new_self_signed(config->host_name, err)
+                                      : NULL;
+}
+
+static void watch_files(struct watch *watch, const struct config *config)
+{
+    watch_add(watch, config->directory);
+    watch_add(watch, config->scripts_directory);
+    for (size_t i = 0; i < config->certificate_count; i++) {
+        const char *slash = strrchr(config->certificates[i].chain_file, '/');
+        char *folder = mem_copy_text(config->certificates[i].chain_file,
+                                     (size_t)(slash - config->certificates[i].chain_file));
+        watch_add(watch, folder);
+        free(folder);
+    }
+}
+
+static void note_rules(const struct config *config)
+{
+    EVENT(NULL, STATUS_RULES_LOADED,
+          FIELD_NUMBER("rules", rule_set_rule_count(config->rules)),
+          FIELD_NUMBER("domains", rule_set_domain_count(config->rules)),
+          FIELD_NUMBER("workers", table_count(config->workers)));
+}
+
+static void take_effect(struct serving *serving, struct config *config,
+                        struct tls_server *tls)
+{
+    struct config *before = serving->host.router.config;
+    serving->host.router.config = config;
+    smtp_server_reconfigure(serving->host.server, &config->smtp, tls);
+    if (config->mode == CONFIG_SERVE)
+        delivery_reconfigure(serving->host.router.delivery, &config->delivery);
+    status_log_level(str_of(config->log_level));
+    watch_files(serving->watch, config);
+    config_release(before);
+    note_rules(config);
+}
+
+static void reload_once(struct serving *serving)
+{
+    struct problem_list problems;
+    problem_list_open(&problems);
+    struct config *config =
+        load_config(serving->options, serving->host.router.config, &problems);
+    struct err err = {0};
+    struct tls_server *tls = config ? open_tls(config, &err) : NULL;
+    if (err.code) {
+        problem_add(&problems, str_of(config->directory), 0, 0, "tls: %s", err.text);
+        config_release(config);
+        config = NULL;
+    }
+    for (const struct problem *problem = problems.first; problem; problem = problem->next)
+        EVENT(NULL, STATUS_RULES_REFUSED, FIELD("file", problem->file),
+              FIELD_NUMBER("line", problem->line), FIELD_NUMBER("column", problem->column),
+              FIELD("problem", problem->text));
+    if (config)
+        take_effect(serving, config, tls);
+    tls_server_release(tls);
+    problem_list_close(&problems);
+}
+
+/* For a change of files and for SIGHUP: what comes while one reload is under way makes it run once more. */
+static void reload(struct serving *serving)
+{
+    serving->reload_again = true;
+    if (serving->is_reloading)
+        return;
+    serving->is_reloading = true;
+    while (serving->reload_again && !task_cancelled(task_current())) {
+        serving->reload_again = false;
+        reload_once(serving);
+    }
+    serving->is_reloading = false;
+}
+
+static int reload_when_changed(void *arg)
+{
+    struct serving *serving = arg;
+    for (;;) {
+        task_stage("waiting for a change in %s", serving->options->directory);
+        if (watch_wait(serving->watch, TASK_FOREVER) < 0)
+            return 0;
+        task_stage("reloading %s", serving->options->directory);
+        reload(serving);
+    }
+}
+
+/* --- start --- */
+
+static struct delivery *open_delivery(struct host *host, const struct config *config,
+                                      struct err *err)
+{
+    if (config->mode == CONFIG_DEV) {
+        char *outbox = arena_printf(config->arena, "%s/outbox", config->state_directory);
+        if (mkdir(outbox, 0700) < 0 && errno != EEXIST) {
+            err_set(err, -errno, "%s: %s", outbox, strerror(errno));
+            return NULL;
+        }
+        return delivery_open_outbox(outbox, err);
+    }
+    host->dns = dns_open(&config->dns, err);
+    return host->dns ? delivery_open(&config->delivery, host->dns, err) : NULL;
+}
+
+static int open_state_directory(const struct config *config, struct err *err)
+{
+    if (mkdir(config->state_directory, 0700) < 0 && errno != EEXIST)
+        return err_set(err, -errno, "state: %s: %s", config->state_directory,
+                       strerror(errno));
+    return 0;
+}
+
+static int open_server(struct serving *serving, struct config *config, struct err *err)
+{
+    struct host *host = &serving->host;
+    serving->handler = route_handler(&host->router);
+    struct tls_server *tls = open_tls(config, err);
+    if (!err->code)
+        host->server = smtp_server_open(&config->smtp, tls, &serving->handler, err);
+    tls_server_release(tls);
+    return host->server ? 0 : err->code;
+}
+
+static int open_host(struct serving *serving, struct config *config, struct err *err)
+{
+    struct host *host = &serving->host;
+    host->router.config = config;
+    host->router.is_reply_unchecked = config->mode == CONFIG_DEV;
+    host->started_at = unix_now_ms();
+    status_log_level(str_of(config->log_level));
+    if (open_state_directory(config, err) < 0)
+        return err->code;
+    host->router.delivery = open_delivery(host, config, err);
+    if (!host->router.delivery || open_server(serving, config, err) < 0)
+        return -1;
+    serving->control = control_open(host, err);
+    serving->watch = serving->control ? watch_open(err) : NULL;
+    if (!serving->watch)
+        return -1;
+    watch_files(serving->watch, config);
+    return 0;
+}
+
+static void print_listeners(const struct host *host)
+{
+    const struct net_address *address;
+    char text[NET_ADDRESS_TEXT_BYTES];
+    for (size_t i = 0; (address = smtp_server_address(host->server, i)); i++)
+        printf("listening smtp %s\n", net_address_text(address, text));
+    fflush(stdout);
+}
+
+static int greet(void *arg)
+{
+    struct serving *serving = arg;
+    serving->options->when_listening(&serving->host);
+    return 0;
+}
+
+/* --- end --- */
+
+static void close_host(struct serving *serving)
+{
+    struct host *host = &serving->host;
+    if (serving->reloader) {
+        task_cancel(serving->reloader);
+        task_join(serving->reloader);
+    }
+    if (serving->greeter) {
+        task_cancel(serving->greeter);
+        task_join(serving->greeter);
+    }
+    if (host->server) {
+        smtp_server_shut_down(host->server, task_in_ms(host->router.config->shutdown_ms));
+        smtp_server_close(host->server);
+    }
+    worker_stop_all();
+    control_close(serving->control);
+    watch_close(serving->watch);
+    if (host->router.delivery)
+        delivery_close(host->router.delivery);
+    if (host->dns)
+        dns_close(host->dns);
+    config_release(host->router.config);
+}
+
+static void wait_for_the_end(struct serving *serving)
+{
+    for (;;) {
+        task_stage("serving");
+        int number = loop_signal_wait(TASK_FOREVER);
+        if (number != SIGHUP)
+            return;
+        task_stage("reloading %s", serving->options->directory);
+        reload(serving);
+    }
+}
+
+static int serve(void *arg)
+{
+    struct serving serving = {.options = arg};
+    loop_signals_open();
+    loop_each_turn(status_flush);
+    struct problem_list problems;
+    problem_list_open(&problems);
+    struct config *config = load_config(serving.options, NULL, &problems);
+    host_print_problems(&problems);
+    problem_list_close(&problems);
+    if (!config) {
+        worker_stop_all();
+        return EXIT_FAILURE;
+    }
+    struct err err = {0};
+    int result = EXIT_FAILURE;
+    if (open_host(&serving, config, &err) < 0) {
+        fprintf(stderr, "postern: %s\n", err.text);
+    } else {
+        EVENT(NULL, STATUS_HOST_STARTED, FIELD("name", str_of(config->host_name)),
+              FIELD("directory", str_of(config->directory)),
+              FIELD("version", STR(POSTERN_VERSION)));
+        note_rules(config);
+        print_listeners(&serving.host);
+        serving.reloader = task_start("reload", reload_when_changed, &serving);
+        if (serving.options->when_listening)
+            serving.greeter = task_start("greeter", greet, &serving);
+        wait_for_the_end(&serving);
+        result = EXIT_SUCCESS;
+    }
+    close_host(&serving);
+    if (result == EXIT_SUCCESS)
+        EVENT(NULL, STATUS_HOST_STOPPED,
+              FIELD_NUMBER("received", status_count(STATUS_MESSAGE_RECEIVED)));
+    status_flush();
+    return result;
+}
+
+int host_serve(const struct host_options *options)
+{
+    return loop_run_task("host", serve, (void *)(uintptr_t)options);
+}

@@ -1,0 +1,31 @@
+/* The host process: owns the loop, the configuration, the SMTP server, delivery and workers; reloads, and
+ * ends gracefully. */
+#pragma once
+
+#include "route.h"
+
+#include "smtp/server.h"
+
+struct host {
+    struct router router; /* router.config is the present snapshot */
+    struct smtp_server *server;
+    struct dns *dns; /* NULL with dev */
+    uint64_t started_at;
+};
+
+struct host_options {
+    const char *directory;
+    enum config_mode mode;
+    /* Called in a task of its own once all listeners are open; may be NULL. */
+    void (*when_listening)(struct host *host);
+};
+
+/* Serves until SIGTERM or SIGINT, then finishes what is in flight; the process's exit code. */
+int host_serve(const struct host_options *options);
+
+/* Prints "file:line:column: text" for each problem to standard error. */
+void host_print_problems(const struct problem_list *problems);
+
+/* Loads every worker's script in an isolate, in a task, and reports those that do not load. */
+void host_try_workers(const struct config *config, const struct config *before,
+                      struct problem_list *problems);

@@ -1,0 +1,51 @@
+/* postern: one program. As "postern-isolate" it is the child process that runs a worker's script; else the
+ * first argument names a subcommand. */
+#include <stdio.h>
+
+#include "base/str.h"
+#include "cli/cli.h"
+#include "isolate/isolate.h"
+
+const struct cli_command cli_commands[] = {
+    {"serve",                                              "[DIR]", "Serves the rules directory.", cli_serve},
+    {"dev",                       "[DIR] [--demo]",
+     "Serves it on this machine alone: nothing leaves, sent mail lands in an outbox.", cli_dev},
+    {"check",                                                    "[DIR]", "Reads rules and scripts and prints every problem.", cli_check},
+    {"run",              "SCRIPT [MESSAGE.eml] --from ADDRESS --to ADDRESS",
+     "Runs one message through a worker's script and prints what it did as JSON.", cli_run},
+    {"send",                                             "[MESSAGE.eml] --from ADDRESS --to ADDRESS [--server HOST:PORT]",
+     "Sends a message to an SMTP server.", cli_send},
+    {"explain",                                              "ADDRESS [DIR] [--from ADDRESS]",
+     "Prints which rule an address matches, and why.", cli_explain},
+    {"status", "[DIR] [--json]", "Prints what the running Postern is doing.", cli_status},
+    {0                                                   },
+};
+
+static void print_usage(FILE *out)
+{
+    fputs("postern " POSTERN_VERSION ": a mail gateway that you program in Lua\n\n", out);
+    for (const struct cli_command *command = cli_commands; command->name; command++)
+        fprintf(out, "  postern %s %s\n      %s\n", command->name, command->usage,
+                command->summary);
+    fputs("\nDIR is the rules directory (rules). --help after a subcommand tells more.\n",
+          out);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && str_ends_nocase(str_of(argv[0]), STR("postern-isolate")))
+        return isolate_main(argv[1]);
+    struct str name = str_of(argc > 1 ? argv[1] : "--help");
+    for (const struct cli_command *command = cli_commands; command->name; command++)
+        if (str_equal(name, str_of(command->name)))
+            return command->run(command, argc - 1, argv + 1);
+    bool asks_for_help = str_equal(name, STR("--help")) || str_equal(name, STR("help"));
+    if (str_equal(name, STR("--version"))) {
+        puts("postern " POSTERN_VERSION);
+        return 0;
+    }
+    if (!asks_for_help)
+        fprintf(stderr, "postern: there is no subcommand \"%.*s\"\n\n", STR_ARG(name));
+    print_usage(asks_for_help ? stdout : stderr);
+    return asks_for_help ? 0 : 2;
+}

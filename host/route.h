@@ -1,0 +1,53 @@
+/* The way of one message through Postern: what smtp/ asks, answered from rules/, worker/ and delivery/. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "config.h"
+
+#include "delivery/delivery.h"
+#include "mail/message.h"
+#include "smtp/reply.h"
+#include "smtp/server.h"
+#include "status/event.h"
+
+/* What messages are routed with now; a reload replaces `config`. */
+struct router {
+    struct config *config;
+    struct delivery *delivery;
+    /* `postern dev` and `run`: there is no authentication to ask, so reply() is let through without it. */
+    bool is_reply_unchecked;
+};
+
+/* The answers for the SMTP server; `router` is borrowed. */
+struct smtp_handler route_handler(struct router *router);
+
+/* --- one message on its way --- */
+
+/* Counted: a worker's waitUntil functions may outlive the session that brought the message. */
+struct passage {
+    size_t references;
+    struct router *router;
+    struct config *config; /* the snapshot it started with */
+    struct message *message;
+    struct trail *trail;
+    unsigned recipients_max; /* of the domains named so far */
+    unsigned sent_count;     /* what its workers have forwarded or replied */
+};
+
+struct passage *passage_new(struct router *router, struct message *message);
+struct passage *passage_keep(struct passage *passage);
+void passage_release(struct passage *passage);
+
+/* Sends the message on to one destination: `headers` ("X-…: …\r\n" lines, may be empty) go on top of it. */
+void route_send(struct passage *passage, const struct mailbox *destination,
+                struct str headers, struct arena *arena, struct delivery_result *result);
+
+/* Lets a worker decide and gives the sender's reply; the outcome too. */
+struct reply route_through_worker(struct passage *passage, const struct mailbox *recipient,
+                                  const struct rule_match *match, struct worker *worker,
+                                  struct worker_outcome *outcome);
+
+/* The sender's reply to one delivery: the upstream's own words where it said any. */
+struct reply route_delivery_reply(const struct passage *passage,
+                                  const struct delivery_result *result);
