@@ -47,6 +47,34 @@ struct str blob_view(const struct blob *blob)
     return (struct str){blob->bytes, blob->length};
 }
 
+/* --- the message --- */
+
+struct message *message_new(void)
+{
+    struct arena *arena = arena_new();
+    struct message *message = arena_new_of(arena, struct message);
+    message->references = 1;
+    message->arena = arena;
+    return message;
+}
+
+struct message *message_keep(struct message *message)
+{
+    message->references++;
+    return message;
+}
+
+void message_release(struct message *message)
+{
+    if (!message)
+        return;
+    invariant(message->references > 0, "message: released once too often");
+    if (--message->references)
+        return;
+    blob_release(message->raw);
+    arena_free(message->arena);
+}
+
 /* --- ids --- */
 
 static void write_base36(uint64_t number, char *digits, size_t count)
@@ -92,28 +120,4 @@ uint64_t unix_now_ms(void)
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-struct message *message_new(void)
-{
-    struct arena *arena = arena_new();
-    struct message *message = arena_new_of(arena, struct message);
-    message->references = 1;
-    message->arena = arena;
-    return message;
-}
-
-struct message *message_keep(struct message *message)
-{
-    message->references++;
-    return message;
-}
-
-void message_release(struct message *message)
-{
-    if (!message || --message->references)
-        return;
-    if (message->raw)
-        blob_release(message->raw);
-    arena_free(message->arena);
 }

@@ -23,6 +23,7 @@ struct blob {
 struct blob *blob_adopt(char *bytes, size_t length);
 struct blob *blob_copy(struct str bytes);
 struct blob *blob_keep(struct blob *blob);
+/* NULL is ignored. */
 void blob_release(struct blob *blob);
 struct str blob_view(const struct blob *blob);
 
