@@ -26,7 +26,7 @@ struct smtp_options {
     uint64_t memory_bytes_max;  /* of all messages being received: 452 4.3.1 past it */
     uint32_t recipients_max;    /* 100 */
     uint32_t command_bytes_max; /* 2,048 with CRLF */
-    uint32_t line_bytes_max;    /* of a message, with CRLF */
+    uint32_t line_bytes_max;    /* of a message, with CRLF: 8,192 */
     uint32_t header_bytes_max;  /* 256 KiB */
     uint32_t hops_max;          /* Received fields: 50 */
     /* patience */
@@ -39,4 +39,7 @@ struct smtp_options {
     uint32_t message_timeout_ms;          /* for one message's DATA in all: 30 min */
     uint32_t data_rate_min;               /* bytes a second over any minute of DATA: 100 */
     uint32_t tls_handshake_timeout_ms;    /* 30 s */
+    /* Waits a moment before the greeting and refuses (554) who speaks first. Off: who has spoken by then is
+     * only noted. */
+    bool reject_early_talkers;
 };

@@ -32,15 +32,17 @@ struct smtp_handler {
     void *arg;
     /* MAIL is well formed: 250, or a refusal. After a 250, `end` is called exactly once. */
     struct reply (*begin)(void *arg, struct smtp_transaction *transaction);
-    /* RCPT is well formed: 250 takes the recipient (with its `route` set), all else refuses it. */
+    /* RCPT is well formed: 250 takes the recipient (with its `route` set), all else refuses it. The
+     * recipient is copied on success: keep no pointer to it. `<postmaster>` comes with an empty domain. */
     struct reply (*recipient)(void *arg, struct smtp_transaction *transaction,
                               struct smtp_recipient *recipient);
     /* The whole message is in: the reply to DATA or to BDAT LAST. */
     struct reply (*message)(void *arg, struct smtp_transaction *transaction);
     /* The transaction is over, for whatever reason. */
     void (*end)(void *arg, struct smtp_transaction *transaction);
-    /* For the log: a session was opened, refused (connection limits), violated the protocol, or ended.
-     * `what` is a literal such as "session.refused"; `detail` is one line. */
+    /* For the log: "session.opened", "session.refused" (connection limits), "session.error" (a 5xx, or the
+     * protocol violated in a way that has no reply), "session.ended". `detail` is one line; it may hold
+     * bytes of the client's. */
     void (*note)(void *arg, const char *what, const struct net_address *peer,
                  const char *detail);
 };
@@ -49,19 +51,19 @@ struct smtp_handler {
 
 struct smtp_server;
 
-/* `options` and `handler` are borrowed until the server is closed; `tls` may be NULL (no STARTTLS, and
+/* `options` are copied, `handler` is borrowed until the server is closed; `tls` may be NULL (no STARTTLS, and
  * implicit-TLS listeners are an error) and is kept. Opens every listener of the options. */
 struct smtp_server *smtp_server_open(const struct smtp_options *options,
                                      struct tls_server *tls,
                                      const struct smtp_handler *handler, struct err *err);
-/* New options (limits apply to new sessions) and new certificates; listeners stay as they are. */
+/* New options and new certificates, for new sessions; listeners stay as they are. */
 void smtp_server_reconfigure(struct smtp_server *server, const struct smtp_options *options,
                              struct tls_server *tls);
 /* The address of the n-th listener; NULL past the last. */
 const struct net_address *smtp_server_address(const struct smtp_server *server, size_t n);
 size_t smtp_server_session_count(const struct smtp_server *server);
 /* Accepts no more, ends idle sessions with 421 and lets those in a transaction finish it: waits (in a
- * task) until `deadline_ms`, then ends the rest with 421. */
+ * task that is not cancelled) until `deadline_ms`, then ends the rest with 421. */
 void smtp_server_shut_down(struct smtp_server *server, uint64_t deadline_ms);
 /* After smtp_server_shut_down. */
 void smtp_server_close(struct smtp_server *server);

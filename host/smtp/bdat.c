@@ -1,0 +1,45 @@
+/* BDAT (CHUNKING, RFC 3030). The bytes of a chunk follow its command at once, so they are read even when the
+ * command is refused: else they would be taken for commands. */
+#include "smtp/internal.h"
+
+static struct reply sequence_refusal(const struct smtp_session *session)
+{
+    const struct transaction *transaction = session->transaction;
+    if (!transaction)
+        return reply_bad_sequence("say MAIL first");
+    if (transaction->shared.recipient_count)
+        return smtp_no_reply();
+    return transaction->recipient_attempts ? reply_no_valid_recipients()
+                                           : reply_bad_sequence("say RCPT first");
+}
+
+static struct reply take_chunk(struct smtp_session *session, const struct smtp_chunk *chunk)
+{
+    smtp_intake_open(session, false);
+    int result = smtp_intake_chunk(session, chunk->bytes);
+    if (result < 0)
+        return smtp_session_fail(session, result);
+    if (chunk->is_last)
+        return smtp_intake_finish(session);
+    struct reply refusal = smtp_intake_refusal(session);
+    return refusal.code ? refusal : reply_chunk_ok(chunk->bytes);
+}
+
+static struct reply bdat_proceed(struct smtp_session *session,
+                                 const struct smtp_command *command)
+{
+    struct smtp_chunk chunk;
+    if (!smtp_chunk_parse(command->argument, &chunk))
+        return smtp_session_end_with(session, reply_unreadable_chunk());
+    struct reply refusal = sequence_refusal(session);
+    if (refusal.code) {
+        int result = smtp_intake_skip(session, chunk.bytes);
+        return result < 0 ? smtp_session_fail(session, result) : refusal;
+    }
+    struct reply reply = take_chunk(session, &chunk);
+    if (chunk.is_last)
+        smtp_transaction_end(session);
+    return reply;
+}
+
+const struct smtp_verb_steps smtp_bdat_steps = {NULL, bdat_proceed};

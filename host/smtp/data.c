@@ -1,0 +1,32 @@
+/* DATA (RFC 5321 section 4.1.1.4). */
+#include "smtp/internal.h"
+
+static struct reply data_check(const struct smtp_session *session)
+{
+    const struct transaction *transaction = session->transaction;
+    if (!transaction)
+        return reply_bad_sequence("say MAIL first");
+    if (transaction->has_content)
+        return reply_bad_sequence("the message has begun, go on with BDAT");
+    if (transaction->shared.recipient_count)
+        return smtp_no_reply();
+    return transaction->recipient_attempts ? reply_no_valid_recipients()
+                                           : reply_bad_sequence("say RCPT first");
+}
+
+static struct reply data_proceed(struct smtp_session *session,
+                                 const struct smtp_command *command)
+{
+    (void)command;
+    struct reply reply = reply_send_data();
+    smtp_session_say(session, &reply);
+    if (smtp_session_flush(session) < 0)
+        return smtp_no_reply();
+    smtp_intake_open(session, true);
+    int result = smtp_intake_data(session);
+    reply = result < 0 ? smtp_session_fail(session, result) : smtp_intake_finish(session);
+    smtp_transaction_end(session);
+    return reply;
+}
+
+const struct smtp_verb_steps smtp_data_steps = {data_check, data_proceed};

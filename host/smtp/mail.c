@@ -1,0 +1,90 @@
+/* MAIL (RFC 5321 section 4.1.1.2) with SIZE (RFC 1870), BODY (RFC 6152) and SMTPUTF8 (RFC 6531). */
+#include "smtp/address.h"
+#include "smtp/internal.h"
+
+static struct reply mail_check(const struct smtp_session *session)
+{
+    if (!session->helo)
+        return reply_bad_sequence("say EHLO first");
+    if (session->transaction)
+        return reply_bad_sequence("a transaction is open, say RSET to drop it");
+    return smtp_no_reply();
+}
+
+static struct reply parameter_refusal(enum smtp_parameter_problem problem,
+                                      struct str keyword)
+{
+    switch (problem) {
+    case SMTP_PARAMETERS_OK:
+        return smtp_no_reply();
+    case SMTP_PARAMETERS_MALFORMED:
+        return reply_bad_arguments("MAIL FROM:<user@domain> [KEYWORD[=value] ...]");
+    case SMTP_PARAMETER_UNKNOWN:
+        return reply_unknown_parameter(keyword);
+    case SMTP_PARAMETER_BAD_VALUE:
+        return reply_bad_parameter(keyword);
+    case SMTP_PARAMETER_TWICE:
+        return reply_parameter_given_twice(keyword);
+    }
+    return reply_local_error();
+}
+
+/* Room for the announced size: none is kept for it, but a message that cannot be taken now is better refused
+ * before its bytes have come. */
+static struct reply size_refusal(const struct smtp_session *session, uint64_t size)
+{
+    const struct smtp_options *options = smtp_session_options(session);
+    struct smtp_limits *limits = session->server->limits;
+    if (size > options->message_bytes_max)
+        return reply_message_too_big(options->message_bytes_max);
+    if (!smtp_limits_hold_memory(limits, options, size))
+        return reply_no_memory();
+    smtp_limits_release_memory(limits, size);
+    return smtp_no_reply();
+}
+
+/* Reads the command into the transaction; code 0 when it is well formed. */
+static struct reply read_command(const struct smtp_session *session,
+                                 struct transaction *transaction,
+                                 const struct smtp_command *command)
+{
+    struct message *message = transaction->shared.message;
+    struct str rest = command->argument;
+    if (!smtp_command_cut_keyword(&rest, STR("FROM:")) ||
+        smtp_path_parse(&rest, SMTP_REVERSE_PATH, transaction->arena,
+                        &message->reverse_path) < 0)
+        return reply_bad_sender();
+    struct smtp_mail_parameters parameters;
+    struct str keyword = {0};
+    enum smtp_parameter_problem problem =
+        smtp_mail_parameters_parse(rest, &parameters, &keyword);
+    if (problem == SMTP_PARAMETERS_OK && keyword.length && !session->is_extended)
+        problem = SMTP_PARAMETER_UNKNOWN; /* HELO: extensions are not on */
+    if (problem != SMTP_PARAMETERS_OK)
+        return parameter_refusal(problem, keyword);
+    if (command->bytes == SMTP_LINE_8BIT && !parameters.is_utf8)
+        return reply_needs_smtputf8();
+    message->is_utf8 = parameters.is_utf8;
+    transaction->announced_bytes = parameters.size;
+    return size_refusal(session, parameters.size);
+}
+
+static struct reply mail_proceed(struct smtp_session *session,
+                                 const struct smtp_command *command)
+{
+    const struct smtp_handler *handler = smtp_session_handler(session);
+    if (session->transaction_count >= smtp_session_options(session)->transactions_max)
+        return smtp_session_end_with(session, reply_too_many_transactions());
+    session->transaction_count++;
+    struct transaction *transaction = smtp_transaction_new(session);
+    struct reply reply = read_command(session, transaction, command);
+    if (!reply.code) {
+        reply = handler->begin(handler->arg, &transaction->shared);
+        transaction->has_begun = reply_is_ok(&reply);
+    }
+    if (!transaction->has_begun)
+        smtp_transaction_end(session);
+    return reply;
+}
+
+const struct smtp_verb_steps smtp_mail_steps = {mail_check, mail_proceed};
