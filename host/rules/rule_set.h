@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "mail/message.h"
 #include "rules/document.h"
+#include "rules/pattern.h"
 
 enum rule_action { RULE_FORWARD, RULE_WORKER, RULE_DROP, RULE_REJECT };
 
@@ -25,13 +26,9 @@ struct rule {
 struct domain_rules {
     struct str domain; /* normal form */
     bool subaddressing;
+    struct str subaddress_separators; /* each of its bytes is one; "+" unless set */
     bool is_local_part_case_sensitive;
     unsigned recipients_per_transaction;
-};
-
-struct rule_capture {
-    struct str name; /* "1", "2" … and, for a named group, its name too */
-    struct str value;
 };
 
 /* How the rule was found, in the words of `postern explain`. */
@@ -47,9 +44,10 @@ struct rule_match {
     const struct domain_rules *domain;
     const struct rule *rule;
     enum rule_step step;
-    struct rule_capture *captures;
+    struct rule_capture *captures; /* rules/pattern.h: name and value */
     size_t capture_count;
-    struct str detail; /* the "tag" of user+tag@, when found by subaddress */
+    struct str
+        detail; /* the "tag" of user+tag@ (of the recipient's own text), when found by subaddress */
 };
 
 enum rule_found {
@@ -79,14 +77,26 @@ struct rule_set *rule_set_load(const char *directory,
 struct rule_set *rule_set_keep(struct rule_set *set);
 void rule_set_release(struct rule_set *set);
 
-/* Finds the rule for a recipient: exact, then subaddress fallback, then patterns in order, then
- * catch-all, then postmaster. `message` NULL (at RCPT): conditions that need the content are taken as
- * open (RULE_MAYBE), those on sender and client are judged from `envelope`. With the message they are all
- * judged. Captures go to the arena. `explain` (may be NULL) is told each step in words. */
+/* The same from text: each entry is what a file would hold. */
+struct rule_text {
+    struct str file;
+    struct str text;
+};
+struct rule_set *rule_set_parse(const struct rule_text texts[], size_t count,
+                                const struct rule_vocabulary *vocabulary,
+                                struct problem_list *problems);
+
+/* Finds the rule for a recipient: exact, then subaddress fallback, then patterns in order, then, for
+ * postmaster@, the address configured for it, then catch-all. A rule whose `when` does not hold is passed
+ * over. `message` NULL (at RCPT): conditions that need the content are taken as open (RULE_MAYBE), those on
+ * sender and client are judged from `envelope`. With the message they are all judged. Captures go to the
+ * arena. Whatever is found, `match->domain` is set unless it is RULE_NO_DOMAIN; the other fields only with
+ * RULE_FOUND. `explain` (may be NULL) is told each step in words. */
 struct rule_question {
     const struct mailbox *recipient;
-    const struct message *envelope; /* reverse_path and client */
-    const struct message *message;  /* NULL before DATA */
+    const struct message
+        *envelope; /* reverse_path and client; NULL: conditions on them are open */
+    const struct message *message; /* NULL before DATA */
     void (*explain)(void *arg, const char *sentence);
     void *explain_arg;
 };
@@ -94,6 +104,7 @@ enum rule_found rule_set_match(const struct rule_set *set,
                                const struct rule_question *question, struct arena *arena,
                                struct rule_match *match);
 
+/* Of the rules that are enabled. */
 size_t rule_set_rule_count(const struct rule_set *set);
 size_t rule_set_domain_count(const struct rule_set *set);
 /* The n-th domain, for listings; NULL past the last. */

@@ -1,0 +1,103 @@
+/* Postern's own form: {to, when, forward | worker | drop | reject, name, enabled}. */
+#include "rules/draft.h"
+
+#include "rules/action.h"
+#include "rules/api_form.h"
+#include "rules/target.h"
+
+#define NAME_BYTES_MAX ((size_t)200)
+
+static const char *const rule_keys[] = {"to",     "when", "forward", "worker", "drop",
+                                        "reject", "name", "enabled", NULL};
+static const char *const catch_all_keys[] = {"when",   "forward", "worker",  "drop",
+                                             "reject", "name",    "enabled", NULL};
+
+static void read_name(struct loader *loader, const struct node *node, struct rule *rule)
+{
+    struct str name;
+    if (!node_to_text(node, loader->problems, &name))
+        return;
+    if (name.length > NAME_BYTES_MAX)
+        node_problem(node, loader->problems, "a name has at most %zu bytes",
+                     NAME_BYTES_MAX);
+    rule->name = arena_str(loader->set->arena, str_trim(name));
+}
+
+void draft_read_common(struct loader *loader, struct node *map, struct draft *draft)
+{
+    struct rule *rule = arena_new_of(loader->set->arena, struct rule);
+    rule->file = loader->domain->file;
+    rule->line = map->line;
+    draft->rule = rule;
+    draft->is_enabled = true;
+    const struct node *name = node_get(map, "name");
+    const struct node *enabled = node_get(map, "enabled");
+    if (name)
+        read_name(loader, name, rule);
+    if (enabled)
+        node_to_bool(enabled, loader->problems, &draft->is_enabled);
+}
+
+/* A rule without a name goes by what it is for. */
+static void name_by_target(struct loader *loader, struct draft *draft)
+{
+    struct rule *rule = draft->rule;
+    if (rule->name.length > 0)
+        return;
+    if (draft->target_count > 0 && draft->targets[0].kind != TARGET_ALL)
+        rule->name = arena_str(loader->set->arena, draft->targets[0].text);
+    else
+        rule->name = STR("catch-all");
+}
+
+static void read_when_and_action(struct loader *loader, struct node *map,
+                                 struct draft *draft)
+{
+    struct node *when = node_get(map, "when");
+    if (when)
+        draft->when = condition_parse(when, loader->set->arena, loader->set->patterns,
+                                      loader->problems);
+    action_read(loader, map, draft->rule);
+}
+
+static void read_own_form(struct loader *loader, struct node *map, struct draft *draft)
+{
+    draft_read_common(loader, map, draft);
+    const struct node *to = node_get(map, "to");
+    if (to)
+        target_read(loader, to, draft);
+    else
+        node_problem(map, loader->problems, "'to' is missing: whom is this rule for?");
+    read_when_and_action(loader, map, draft);
+    node_report_unused(map, rule_keys, loader->problems);
+}
+
+void draft_read_rule(struct loader *loader, struct node *map, struct draft *draft)
+{
+    if (map->kind != NODE_MAP) {
+        char words[NODE_WORDS_BYTES];
+        node_problem(map, loader->problems, "a rule is a map of keys, found %s",
+                     node_words(map, words));
+        return;
+    }
+    if (api_form_is_meant(map))
+        api_form_read(loader, map, draft);
+    else
+        read_own_form(loader, map, draft);
+    if (draft->rule)
+        name_by_target(loader, draft);
+}
+
+void draft_read_catch_all(struct loader *loader, struct node *map, struct draft *draft)
+{
+    if (map->kind != NODE_MAP) {
+        node_problem(map, loader->problems,
+                     "catch_all is a map with an action: {forward: me@mail.test}");
+        return;
+    }
+    draft_read_common(loader, map, draft);
+    target_add_all(loader, map, draft);
+    read_when_and_action(loader, map, draft);
+    node_report_unused(map, catch_all_keys, loader->problems);
+    name_by_target(loader, draft);
+}
