@@ -53,7 +53,7 @@ struct smtp_server {
 /* From MAIL to the reply to DATA or BDAT LAST, RSET, EHLO or the end of the session. */
 struct transaction {
     struct smtp_transaction shared; /* what the handler sees */
-    struct arena *arena;            /* the message's */
+    struct arena *arena;            /* its message's */
     size_t recipient_room;
     uint32_t recipient_attempts; /* RCPT commands, refused ones too */
     bool has_begun;              /* the handler took MAIL: it is owed `end` */

@@ -225,6 +225,11 @@ struct reply reply_message_accepted(struct str id)
     return reply_make(250, "2.0.0", "Accepted as %.*s", STR_ARG(id));
 }
 
+struct reply reply_message_forwarded(struct str id)
+{
+    return reply_make(250, "2.0.0", "Forwarded as %.*s", STR_ARG(id));
+}
+
 struct reply reply_no_valid_recipients(void)
 {
     return reply_make(554, "5.5.1", "No valid recipients");
@@ -261,6 +266,23 @@ struct reply reply_mail_loop(uint32_t hops_max)
 struct reply reply_no_memory(void)
 {
     return reply_make(452, "4.3.1", "Too much mail at once, try again later");
+}
+
+struct reply reply_rejected(struct str reason)
+{
+    if (reason.length == 0)
+        reason = STR("Message refused");
+    return reply_make(550, "5.7.1", "%.*s", STR_ARG(reason));
+}
+
+struct reply reply_rule_too_costly(void)
+{
+    return reply_make(451, "4.3.0", "A rule takes too long to evaluate, try again later");
+}
+
+struct reply reply_worker_failed(void)
+{
+    return reply_make(451, "4.3.0", "The message cannot be handled now, try again later");
 }
 
 struct reply reply_local_error(void)

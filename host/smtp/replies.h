@@ -60,6 +60,7 @@ struct reply reply_relay_denied(void);
 struct reply reply_send_data(void);
 struct reply reply_chunk_ok(uint64_t bytes);
 struct reply reply_message_accepted(struct str id);
+struct reply reply_message_forwarded(struct str id);
 struct reply reply_no_valid_recipients(void);
 struct reply reply_message_too_big(uint64_t bytes_max);
 struct reply reply_header_too_big(uint32_t bytes_max);
@@ -67,5 +68,10 @@ struct reply reply_line_too_long(uint32_t bytes_max);
 struct reply reply_message_has_nul(void);
 struct reply reply_mail_loop(uint32_t hops_max);
 struct reply reply_no_memory(void);
+/* A rule or a worker refuses: its reason, or a text of ours when that is empty. */
+struct reply reply_rejected(struct str reason);
+/* The conditions of a rule could not be evaluated within their limits. */
+struct reply reply_rule_too_costly(void);
+struct reply reply_worker_failed(void);
 /* Something of ours went wrong: the sender keeps the message and comes again. */
 struct reply reply_local_error(void);

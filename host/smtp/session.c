@@ -278,6 +278,7 @@ static void answer_next(struct smtp_session *session)
         reply = smtp_session_fail(session, result);
     smtp_session_say(session, &reply);
     count_error(session, &reply);
+    session->is_ending = session->is_ending || reply.code == 421;
     if (!session->is_ending &&
         session->error_count >= smtp_session_options(session)->errors_max) {
         reply = smtp_session_end_with(session, reply_too_many_errors());

@@ -1,4 +1,5 @@
-/* A transaction's life. Its arena is the message's; the handler's `end` comes before anything is freed. */
+/* A transaction's life. What it allocates is in its message's arena; the handler's `end` comes before anything is
+ * freed. */
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -10,9 +11,8 @@ struct transaction *smtp_transaction_new(struct smtp_session *session)
 {
     invariant(!session->transaction, "smtp: a transaction within a transaction");
     struct transaction *transaction = mem_zero(1, sizeof *transaction);
-    struct arena *arena = arena_new();
-    struct message *message = arena_new_of(arena, struct message);
-    message->arena = arena;
+    struct message *message = message_new();
+    struct arena *arena = message->arena;
     message->id = message_new_id(arena);
     message->client.address = *net_stream_peer(session->stream);
     message->client.helo = arena_str(arena, str_of(session->helo));
@@ -39,8 +39,7 @@ void smtp_transaction_end(struct smtp_session *session)
     if (transaction->has_content)
         smtp_content_close(&transaction->content);
     smtp_limits_release_memory(session->server->limits, transaction->held_bytes);
-    blob_release(transaction->shared.message->raw);
-    arena_free(transaction->arena);
+    message_release(transaction->shared.message);
     free(transaction);
     session->transaction = NULL;
 }
