@@ -112,12 +112,14 @@ static void send_sealed_now(struct net_stream *stream)
     buf_clear(&sealed);
 }
 
-/* Answers that OpenSSL gives of its own accord while it reads. */
-static int post_sealed(struct net_stream *stream)
+/* Sends the answers that OpenSSL gives of its own accord while it reads. A peer that provokes them
+ * without end and takes none is at fault; one that has gone may still have said something. */
+static void post_sealed(struct net_stream *stream)
 {
     int result = sealed.length ? stream_post(stream, buf_view(&sealed)) : 0;
     buf_clear(&sealed);
-    return result;
+    stream->tls->has_failed |= result == -ENOBUFS;
+    stream->write_failed |= result < 0;
 }
 
 static int fail(struct net_stream *stream)
@@ -132,6 +134,7 @@ static int fail(struct net_stream *stream)
 
 static int attach(struct net_stream *stream, SSL *ssl, struct tls_server *server)
 {
+    invariant(stream->tls == NULL, "net: TLS within TLS");
     BIO *bio = ssl ? BIO_new(bio_method()) : NULL;
     if (!bio) {
         SSL_free(ssl);
@@ -265,8 +268,7 @@ int stream_tls_read(struct net_stream *stream)
     }
     if (stream->input.length == 0)
         buf_free(&stream->input);
-    if (post_sealed(stream) < 0)
-        tls->has_failed = true;
+    post_sealed(stream);
     if (stream->input.length > before)
         return 1;
     return tls->has_failed ? -EPROTO : 0;

@@ -126,6 +126,14 @@ static int no_passphrase(char *text, int size, int is_writing, void *arg)
     return -1;
 }
 
+/* A key of the certificate's kind but not its own, or of another kind. */
+static bool is_mismatch(unsigned long error)
+{
+    return ERR_GET_LIB(error) == ERR_LIB_X509 ||
+           (ERR_GET_LIB(error) == ERR_LIB_SSL &&
+            ERR_GET_REASON(error) == SSL_R_NO_CERTIFICATE_ASSIGNED);
+}
+
 static int load(SSL_CTX *context, const struct tls_certificate *certificate,
                 struct err *err)
 {
@@ -138,9 +146,7 @@ static int load(SSL_CTX *context, const struct tls_certificate *certificate,
             1 &&
         SSL_CTX_check_private_key(context) == 1)
         return 0;
-    unsigned long first = ERR_peek_error();
-    int reason = ERR_GET_LIB(first) == ERR_LIB_X509 ? ERR_GET_REASON(first) : 0;
-    if (reason == X509_R_KEY_VALUES_MISMATCH || reason == X509_R_KEY_TYPE_MISMATCH) {
+    if (is_mismatch(ERR_peek_error())) {
         ERR_clear_error();
         return err_set(err, -EINVAL, "%s: the key does not belong to the certificate in %s",
                        certificate->key_file, certificate->chain_file);
@@ -252,7 +258,7 @@ void tls_client_free(struct tls_client *client)
 
 static bool set_peer_name(SSL *ssl, enum tls_trust trust, const char *name)
 {
-    struct net_address address;
+    struct net_address address = {0};
     bool is_ip = net_address_parse(str_of(name), 0, &address) == 0;
     if (!is_ip && SSL_set_tlsext_host_name(ssl, name) != 1)
         return false;
