@@ -54,7 +54,8 @@ struct str worker_name(const struct worker *worker);
 /* Loads the script in an isolate now (`postern check`, reload): 0, or the script's own error as
  * "support.lua:12: …". */
 int worker_try(struct worker *worker, struct err *err);
-/* Ends every isolate; waits in a task. At the end of the process. */
+/* Ends every isolate, and with them what is in flight (WORKER_CRASHED); waits in a task until each
+ * `end` has been called. At the end of the process. */
 void worker_stop_all(void);
 /* For `postern status`. */
 void worker_each(void (*see)(struct str name, int pid, size_t in_flight, uint64_t lua_bytes,

@@ -1,0 +1,208 @@
+/* What a script asks of the host while it runs: each call is decoded and carried out in a task of its own,
+ * which then answers. The isolate is not trusted to have checked anything. */
+#include <errno.h>
+
+#include "internal.h"
+
+#include "base/mem.h"
+#include "mail/header.h"
+
+#define REFUSED_IN_FLIGHT_MAX                                                              \
+    256 /* a run that asks for more beyond its actions is a flood */
+#define HEADERS_MAX 100
+
+struct call {
+    struct list node; /* in run->calls */
+    struct run *run;
+    struct task *task;
+    struct arena *arena; /* the call itself, its arguments and its answer */
+    uint32_t number;
+    unsigned attempt; /* of the run that made it */
+    const struct value *arguments;
+};
+
+static void refuse(struct worker_answer *answer, const char *code, const char *text)
+{
+    *answer = (struct worker_answer){
+        .code = str_of(code), .text = str_of(text), .is_permanent = true};
+}
+
+/* --- arguments --- */
+
+/* The list of headers: 0, -EPROTO when it is none, -EINVAL when one may not be sent. */
+static int read_headers(const struct call *call, struct worker_header **headers,
+                        size_t *count)
+{
+    const struct value *list = value_get(call->arguments, "headers");
+    if (!list || list->kind != VALUE_TABLE)
+        return -EPROTO;
+    if (list->count > HEADERS_MAX)
+        return -EINVAL;
+    *headers = arena_array(call->arena, struct worker_header, list->count);
+    *count = list->count;
+    for (size_t i = 0; i < list->count; i++) {
+        struct worker_header *header = &(*headers)[i];
+        header->name = value_get_string(&list->items[i], "name", STR(""));
+        header->value = value_get_string(&list->items[i], "value", STR(""));
+        if (!header_name_is_valid(header->name) || !header_value_is_valid(header->value))
+            return -EINVAL;
+    }
+    return 0;
+}
+
+static void forward(const struct call *call, const struct worker_header *headers,
+                    size_t header_count, struct worker_answer *answer)
+{
+    const struct worker_actions *actions = &call->run->actions;
+    actions->forward(actions->arg, value_get_string(call->arguments, "recipient", STR("")),
+                     headers, header_count, call->arena, answer);
+}
+
+static void reply(const struct call *call, const struct worker_header *headers,
+                  size_t header_count, struct worker_answer *answer)
+{
+    const struct worker_actions *actions = &call->run->actions;
+    const struct value *from = call->arguments;
+    const struct worker_reply what = {
+        .raw = value_get_string(from, "raw", STR("")),
+        .from = value_get_string(from, "from", STR("")),
+        .to = value_get_string(from, "to", STR("")),
+        .subject = value_get_string(from, "subject", STR("")),
+        .text = value_get_string(from, "text", STR("")),
+        .html = value_get_string(from, "html", STR("")),
+        .headers = headers,
+        .header_count = header_count,
+    };
+    actions->reply(actions->arg, &what, call->arena, answer);
+}
+
+/* --- the answer --- */
+
+static int put_smtp(struct buf *out, const struct reply *upstream)
+{
+    int failed = value_put_table(out, "smtp");
+    failed |= value_put_number(out, "code", upstream->code);
+    failed |= value_put_string(out, "enhanced", str_of(upstream->enhanced));
+    failed |= value_put_string(out, "text", str_of(upstream->text));
+    return failed | value_end_table(out);
+}
+
+static int encode_answer(const struct worker_answer *answer, struct buf *out)
+{
+    int failed = value_begin_table(out);
+    failed |= value_put_bool(out, "ok", answer->is_ok);
+    if (answer->is_ok) {
+        failed |= value_put_string(out, "messageId", answer->message_id);
+    } else {
+        failed |= value_put_string(out, "code", answer->code);
+        failed |= value_put_string(out, "message", answer->text);
+        failed |= value_put_bool(out, "permanent", answer->is_permanent);
+        if (answer->reply.code)
+            failed |= put_smtp(out, &answer->reply);
+    }
+    return failed | value_end_table(out);
+}
+
+static void send_answer(const struct call *call, const struct worker_answer *answer)
+{
+    struct buf out;
+    buf_init(&out, WIRE_FRAME_BYTES_MAX);
+    invariant(encode_answer(answer, &out) == 0, "worker: an answer without end");
+    const struct wire_frame frame = {.type = WIRE_ANSWER,
+                                     .run = call->run->number,
+                                     .call = call->number,
+                                     .payload = buf_view(&out)};
+    isolate_send(call->run->isolate, &frame, -1, TASK_FOREVER);
+    buf_free(&out);
+}
+
+/* --- the task --- */
+
+typedef void action_fn(const struct call *call, const struct worker_header *headers,
+                       size_t header_count, struct worker_answer *answer);
+
+static action_fn *action_named(struct str name)
+{
+    if (str_equal(name, STR("forward")))
+        return forward;
+    return str_equal(name, STR("reply")) ? reply : NULL;
+}
+
+/* Returns 0 with the answer, or -EPROTO. */
+static int act(const struct call *call, struct worker_answer *answer)
+{
+    struct run *run = call->run;
+    struct worker_header *headers = NULL;
+    size_t header_count = 0;
+    action_fn *action = action_named(value_get_string(call->arguments, "name", STR("")));
+    int result = action ? read_headers(call, &headers, &header_count) : -EPROTO;
+    if (result == -EPROTO)
+        return result;
+    if (result != 0) {
+        refuse(answer, "E_HEADER_NOT_ALLOWED", "a header's name or value may not be sent");
+    } else if (run->action_count >= run->worker->limits.actions_max) {
+        refuse(answer, "E_TOO_MANY_ACTIONS",
+               "this message has had all the actions its worker may take");
+    } else {
+        run->action_count++;
+        action(call, headers, header_count, answer);
+    }
+    return 0;
+}
+
+/* The isolate that asked is still there. */
+static bool is_awaited(const struct call *call)
+{
+    return call->run->isolate && call->run->attempt_count == call->attempt;
+}
+
+static int call_main(void *arg)
+{
+    struct call *call = arg;
+    struct run *run = call->run;
+    struct worker_answer answer = {0};
+    task_stage("a call of worker %s", run->worker->name);
+    /* Cancelled, or its isolate killed, before it began: then it has not acted. */
+    if (is_awaited(call) && run->isolate->state == ISOLATE_READY && !run->is_cancelled) {
+        int result = act(call, &answer);
+        if (is_awaited(call) && result == 0)
+            send_answer(call, &answer);
+        else if (is_awaited(call))
+            isolate_kill(run->isolate, ISOLATE_VIOLATION, run->number);
+    }
+    list_remove(&call->node);
+    run->call_count--;
+    arena_free(call->arena);
+    run_release(run);
+    return 0;
+}
+
+int call_start(struct run *run, const struct wire_frame *frame)
+{
+    if (run->call_count >= run->worker->limits.actions_max + REFUSED_IN_FLIGHT_MAX)
+        return -EPROTO;
+    struct arena *arena = arena_new();
+    const struct value *arguments = value_decode(arena_str(arena, frame->payload), arena);
+    if (!arguments || arguments->kind != VALUE_TABLE) {
+        arena_free(arena);
+        return -EPROTO;
+    }
+    struct call *call = arena_new_of(arena, struct call);
+    *call = (struct call){.run = run,
+                          .arena = arena,
+                          .number = frame->call,
+                          .attempt = run->attempt_count,
+                          .arguments = arguments};
+    list_append(&run->calls, &call->node);
+    run->call_count++;
+    run->references++;
+    call->task = task_start("worker call", call_main, call);
+    task_detach(call->task);
+    return 0;
+}
+
+void calls_cancel(struct run *run)
+{
+    list_foreach (node, &run->calls)
+        task_cancel(list_entry(node, struct call, node)->task);
+}

@@ -1,0 +1,344 @@
+/* One message in a worker: it gets a place in an isolate, is said as EMAIL, and is over when the isolate
+ * says END or dies.
+ *
+ *     waiting --EMAIL--> running --DONE--> running waitUntil functions --END--> over
+ *        ^                  |  \--CANCEL (wall time, caller cancelled)--> END within 2 s, or killed
+ *        `---- again -------'      (the isolate died of another, and this one had not acted)
+ *
+ * The sender's reply needs only DONE: worker_run returns then and the run goes on without a caller. It is
+ * freed, after actions.end, when the caller, the isolate and all calls have dropped it. */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+#include "base/mem.h"
+
+#define ATTEMPTS_MAX        3
+#define CANCEL_MS           2000
+#define TEXT_BYTES_MAX      4096
+#define TRACEBACK_BYTES_MAX 16384
+
+/* --- references --- */
+
+static struct run *run_new(struct worker *worker, const struct worker_actions *actions,
+                           struct arena *arena, struct worker_outcome *outcome)
+{
+    struct run *run = mem_zero(1, sizeof *run);
+    worker_run_begun();
+    run->references = 1;
+    run->worker = worker_keep(worker);
+    run->deadline_ms = task_in_ms(worker->limits.wall_ms);
+    run->actions = *actions;
+    run->arena = arena;
+    run->outcome = outcome;
+    run->raw_fd = -1;
+    buf_init(&run->email, WIRE_FRAME_BYTES_MAX);
+    list_init(&run->node);
+    list_init(&run->calls);
+    return run;
+}
+
+static void forget_email(struct run *run)
+{
+    buf_free(&run->email);
+    if (run->raw_fd >= 0)
+        close(run->raw_fd);
+    run->raw_fd = -1;
+}
+
+void run_release(struct run *run)
+{
+    if (--run->references)
+        return;
+    run->actions.end(run->actions.arg);
+    worker_release(run->worker);
+    free(run);
+    worker_run_ended();
+}
+
+/* --- deciding --- */
+
+static struct str shortened(struct str text, size_t bytes_max)
+{
+    return str_part(text, 0, text.length < bytes_max ? text.length : bytes_max);
+}
+
+/* Tells the caller, unless he has been told or has gone. */
+static void decide(struct run *run, enum worker_result result, struct str text)
+{
+    if (!run->outcome)
+        return;
+    run->outcome->result = result;
+    run->outcome->text = arena_str(run->arena, text);
+    run->outcome->action_count = run->action_count;
+    run->outcome = NULL;
+    task_wake(&run->decided, 0);
+}
+
+static void run_again(struct run *run)
+{
+    run->is_again = true;
+    task_wake(&run->decided, 0);
+}
+
+/* --- in and out of an isolate --- */
+
+static void enter(struct run *run, struct isolate_process *isolate)
+{
+    struct run **slot;
+    do {
+        if (++isolate->last_run == WIRE_RUN_LOAD)
+            isolate->last_run = 1;
+        slot = &isolate->slots[isolate->last_run % run->worker->limits.messages_max];
+    } while (*slot);
+    *slot = run;
+    run->number = isolate->last_run;
+    run->isolate = isolate;
+    run->references++;
+    run->attempt_count++;
+    list_append(&isolate->runs, &run->node);
+    isolate->in_flight++;
+    isolate->watched_runs++;
+    if (isolate->is_unwatched)
+        task_signal_raise(&isolate->busy);
+}
+
+/* May free the run. */
+static void leave(struct run *run)
+{
+    struct isolate_process *isolate = run->isolate;
+    isolate->slots[run->number % run->worker->limits.messages_max] = NULL;
+    isolate->in_flight--;
+    list_remove(&run->node);
+    run->isolate = NULL;
+    calls_cancel(run);
+    if (isolate->state == ISOLATE_READY)
+        worker_place_freed(run->worker);
+    run_release(run);
+}
+
+void run_cancel(struct run *run)
+{
+    const struct wire_frame frame = {
+        .type = WIRE_CANCEL, .run = run->number, .payload = STR("N")};
+    if (!run->is_cancelled) {
+        run->is_cancelled = true;
+        run->cancel_deadline_ms = task_in_ms(CANCEL_MS);
+        calls_cancel(run);
+    }
+    run->is_cancel_sent = isolate_send(run->isolate, &frame, -1, 0) == 0;
+}
+
+void run_wall_time_over(struct run *run)
+{
+    decide(run, WORKER_EXCEEDED_WALL_TIME, STR("wall time is over"));
+    run_cancel(run);
+}
+
+static enum worker_result result_of_culprit(const struct isolate_process *isolate)
+{
+    switch (isolate->why) {
+    case ISOLATE_CPU:
+        return WORKER_EXCEEDED_CPU;
+    case ISOLATE_STUCK:
+        return WORKER_EXCEEDED_WALL_TIME;
+    default:
+        return WORKER_CRASHED;
+    }
+}
+
+static struct str text_of_culprit(enum worker_result result)
+{
+    switch (result) {
+    case WORKER_EXCEEDED_CPU:
+        return STR("killed: past the hard CPU limit");
+    case WORKER_EXCEEDED_WALL_TIME:
+        return STR("killed: past its wall time");
+    default:
+        return STR("the isolate crashed");
+    }
+}
+
+void run_isolate_died(struct run *run)
+{
+    const struct isolate_process *isolate = run->isolate;
+    enum worker_result result = result_of_culprit(isolate);
+    if (isolate->culprit == run->number)
+        decide(run, result, text_of_culprit(result));
+    else if (run->action_count || run->attempt_count >= ATTEMPTS_MAX ||
+             worker_is_stopping())
+        decide(run, WORKER_CRASHED, STR("the isolate was lost to another message"));
+    else if (run->outcome)
+        run_again(run);
+    leave(run);
+}
+
+/* --- frames --- */
+
+static int result_named(struct str name, enum worker_result *result)
+{
+    static const enum worker_result said_by_isolate[] = {
+        WORKER_OK, WORKER_REJECTED, WORKER_EXCEPTION, WORKER_EXCEEDED_CPU,
+        WORKER_EXCEEDED_MEMORY};
+    for (size_t i = 0; i < sizeof said_by_isolate / sizeof *said_by_isolate; i++) {
+        *result = said_by_isolate[i];
+        if (str_equal(name, str_of(worker_result_name(*result))))
+            return 0;
+    }
+    return -EPROTO;
+}
+
+static int take_done(struct run *run, struct str payload)
+{
+    if (run->is_done)
+        return -EPROTO;
+    run->is_done = true;
+    if (!run->outcome)
+        return 0;
+    enum worker_result result;
+    const struct value *done = value_decode(payload, run->arena);
+    if (result_named(value_get_string(done, "result", STR("")), &result) != 0)
+        return -EPROTO;
+    struct str traceback = value_get_string(done, "traceback", STR(""));
+    double cpu_us = value_get_number(done, "cpuUs", 0);
+    run->outcome->traceback =
+        arena_str(run->arena, shortened(traceback, TRACEBACK_BYTES_MAX));
+    run->outcome->cpu_us = cpu_us > 0 && cpu_us < 1e15 ? (uint64_t)cpu_us : 0;
+    decide(run, result, shortened(value_get_string(done, "text", STR("")), TEXT_BYTES_MAX));
+    forget_email(run);
+    return 0;
+}
+
+static int take_end(struct run *run)
+{
+    if (!run->is_done && !run->is_cancelled)
+        return -EPROTO;
+    if (run->is_done)
+        run->worker->failure_count = 0;
+    leave(run);
+    return 0;
+}
+
+static bool level_is_known(struct str level)
+{
+    return str_equal(level, STR("debug")) || str_equal(level, STR("info")) ||
+           str_equal(level, STR("warn")) || str_equal(level, STR("error"));
+}
+
+/* Past its limit a message's log is cut, whatever the isolate should have done. */
+static int take_log(struct run *run, struct str payload)
+{
+    const size_t bytes_max = run->worker->limits.log_bytes_max;
+    if (run->log_bytes >= bytes_max)
+        return 0;
+    struct arena *arena = arena_new();
+    const struct value *log = value_decode(payload, arena);
+    struct str level = value_get_string(log, "level", STR(""));
+    struct str text = value_get_string(log, "text", STR(""));
+    int result = level_is_known(level) ? 0 : -EPROTO;
+    if (result == 0) {
+        text = shortened(text, bytes_max - run->log_bytes);
+        run->log_bytes += text.length + 1;
+        run->actions.log(run->actions.arg, level, text);
+    }
+    arena_free(arena);
+    return result;
+}
+
+int run_take(struct isolate_process *isolate, const struct wire_frame *frame)
+{
+    struct run *run = isolate_run(isolate, frame->run);
+    if (!run)
+        return -EPROTO;
+    switch (frame->type) {
+    case WIRE_CALL:
+        return call_start(run, frame);
+    case WIRE_LOG:
+        return take_log(run, frame->payload);
+    case WIRE_DONE:
+        return take_done(run, frame->payload);
+    case WIRE_END:
+        return take_end(run);
+    default:
+        return -EPROTO;
+    }
+}
+
+/* --- the caller --- */
+
+/* No isolate: the outcome says why. Returns 0, or -ECANCELED. */
+static int decide_without_place(struct run *run, int why)
+{
+    switch (why) {
+    case -ECANCELED:
+        return why;
+    case -ETIMEDOUT:
+        decide(run, WORKER_EXCEEDED_WALL_TIME, STR("no place in an isolate in time"));
+        return 0;
+    case -ENOEXEC:
+        decide(run, WORKER_BROKEN, str_of(run->worker->broken.text));
+        return 0;
+    case -ESHUTDOWN:
+        decide(run, WORKER_CRASHED, STR("the host is stopping"));
+        return 0;
+    default:
+        decide(run, WORKER_CRASHED, STR("the worker's isolate keeps crashing"));
+        return 0;
+    }
+}
+
+/* Says EMAIL. What did not go out at all is taken back; a dying isolate gives the run its fate itself. */
+static int send_email(struct run *run)
+{
+    const struct wire_frame frame = {
+        .type = WIRE_EMAIL, .run = run->number, .payload = buf_view(&run->email)};
+    int result = isolate_send(run->isolate, &frame, run->raw_fd, run->deadline_ms);
+    if (result == 0 || run->isolate == NULL || run->isolate->state == ISOLATE_ENDING)
+        return 0;
+    if (result == -ECANCELED || result == -ETIMEDOUT)
+        leave(run);
+    else
+        isolate_kill(run->isolate, ISOLATE_DIED, 0);
+    return result == -ECANCELED || result == -ETIMEDOUT ? result : 0;
+}
+
+static int attempt(struct run *run)
+{
+    task_wait_init(&run->decided);
+    run->is_again = false;
+    int result = worker_place(run->worker, run->deadline_ms);
+    if (result != 0)
+        return decide_without_place(run, result);
+    enter(run, run->worker->isolate);
+    result = send_email(run);
+    if (result != 0)
+        return decide_without_place(run, result);
+    return task_wait(&run->decided, TASK_FOREVER);
+}
+
+int worker_run(struct worker *worker, const struct worker_email *email,
+               const struct worker_actions *actions, struct arena *arena,
+               struct worker_outcome *outcome)
+{
+    *outcome = (struct worker_outcome){.result = WORKER_CRASHED};
+    struct run *run = run_new(worker, actions, arena, outcome);
+    task_stage("running worker %s", worker->name);
+    int result = email_encode(email, &run->email, &run->raw_fd);
+    if (result != 0)
+        decide(run, WORKER_CRASHED, STR("no memory to hand the message over"));
+    while (run->outcome && result == 0) {
+        result = attempt(run);
+        if (!run->is_again)
+            break;
+    }
+    if (run->outcome && result == -ETIMEDOUT) /* the caller's own deadline */
+        decide(run, WORKER_EXCEEDED_WALL_TIME, STR("the caller's time is over"));
+    run->outcome = NULL;
+    forget_email(run);
+    if (run->isolate && !run->is_done && !run->is_cancelled)
+        run_cancel(run);
+    run_release(run);
+    return result == -ECANCELED ? result : 0;
+}

@@ -1,0 +1,194 @@
+/* Versions of workers: their references, and the list of all for status and the end of the process. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "internal.h"
+
+#include "base/mem.h"
+
+static struct {
+    struct list workers;
+    size_t isolate_count, run_count;
+    bool is_stopping;
+    struct task_signal ended; /* an isolate or a run */
+} all = {
+    .workers = {&all.workers, &all.workers}
+};
+
+/* Any error is -ENOBUFS: past the frame's ceiling. */
+static int encode_load(const struct worker_options *options, struct buf *out)
+{
+    const struct worker_limits *limits = &options->limits;
+    int failed = value_begin_table(out);
+    failed |= value_put_string(out, "name", options->name);
+    failed |= value_put_string(out, "script", options->script);
+    failed |= value_put_string(out, "source", options->source);
+    failed |= value_put_table(out, "modules");
+    for (size_t i = 0; i < options->module_count; i++) {
+        failed |= value_write_string(out, options->modules[i].name);
+        failed |= value_write_string(out, options->modules[i].source);
+    }
+    failed |= value_end_table(out);
+    failed |= value_put_table(out, "env");
+    for (size_t i = 0; i < options->variable_count; i++) {
+        failed |= value_write_string(out, options->variables[i].name);
+        failed |= value_write_string(out, options->variables[i].value);
+    }
+    failed |= value_end_table(out);
+    failed |= value_put_table(out, "limits");
+    failed |= value_put_number(out, "cpuSoftMs", limits->cpu_soft_ms);
+    failed |= value_put_number(out, "cpuHardMs", limits->cpu_hard_ms);
+    failed |= value_put_number(out, "memoryBytes", (double)limits->memory_bytes);
+    failed |= value_put_number(out, "logBytesMax", limits->log_bytes_max);
+    failed |= value_end_table(out);
+    failed |= value_end_table(out);
+    return failed;
+}
+
+struct worker *worker_new(const struct worker_options *options)
+{
+    struct worker *worker = mem_zero(1, sizeof *worker);
+    worker->references = 1;
+    worker->name = mem_copy_text(options->name.at, options->name.length);
+    worker->script = mem_copy_text(options->script.at, options->script.length);
+    worker->limits = options->limits;
+    buf_init(&worker->load, WIRE_FRAME_BYTES_MAX);
+    worker->is_too_large = encode_load(options, &worker->load) != 0;
+    if (worker->is_too_large)
+        err_set(&worker->broken, -EFBIG, "%s: larger than %zu MiB with its modules",
+                worker->script, WIRE_FRAME_BYTES_MAX >> 20);
+    list_append(&all.workers, &worker->all);
+    return worker;
+}
+
+static void free_if_unused(struct worker *worker)
+{
+    if (worker->references || worker->isolate_count)
+        return;
+    list_remove(&worker->all);
+    buf_free(&worker->load);
+    free(worker->name);
+    free(worker->script);
+    free(worker);
+}
+
+struct worker *worker_keep(struct worker *worker)
+{
+    worker->references++;
+    return worker;
+}
+
+/* Each run keeps its version: with the last reference gone nothing is in flight. */
+void worker_release(struct worker *worker)
+{
+    if (!worker || --worker->references)
+        return;
+    if (worker->isolate)
+        isolate_kill(worker->isolate, ISOLATE_STOPPED, 0);
+    free_if_unused(worker);
+}
+
+struct str worker_name(const struct worker *worker)
+{
+    return str_of(worker->name);
+}
+
+void worker_isolate_begun(struct worker *worker)
+{
+    worker->isolate_count++;
+    all.isolate_count++;
+}
+
+void worker_isolate_ended(struct worker *worker)
+{
+    worker->isolate_count--;
+    all.isolate_count--;
+    task_signal_raise_all(&all.ended);
+    free_if_unused(worker);
+}
+
+void worker_run_begun(void)
+{
+    all.run_count++;
+}
+
+void worker_run_ended(void)
+{
+    all.run_count--;
+    task_signal_raise_all(&all.ended);
+}
+
+static int explain(struct worker *worker, int result, struct err *err)
+{
+    switch (result) {
+    case 0:
+        return 0;
+    case -ENOEXEC:
+        return err_set(err, result, "%s", worker->broken.text);
+    case -EAGAIN:
+        return err_set(err, result, "%s: its isolate keeps crashing", worker->script);
+    case -ETIMEDOUT:
+        return err_set(err, result, "%s: no isolate was ready in time", worker->script);
+    default:
+        return err_set(err, result, "%s: not tried: the host is stopping", worker->script);
+    }
+}
+
+int worker_try(struct worker *worker, struct err *err)
+{
+    worker_keep(worker);
+    int result = worker_place(worker, task_in_ms(worker->limits.wall_ms));
+    if (result == 0)
+        worker_place_freed(worker);
+    explain(worker, result, err);
+    worker_release(worker);
+    return result;
+}
+
+bool worker_is_stopping(void)
+{
+    return all.is_stopping;
+}
+
+void worker_stop_all(void)
+{
+    all.is_stopping = true;
+    list_foreach (node, &all.workers) {
+        struct worker *worker = list_entry(node, struct worker, all);
+        if (worker->isolate)
+            isolate_kill(worker->isolate, ISOLATE_STOPPED, 0);
+        worker_places_changed(worker);
+    }
+    while (all.isolate_count || all.run_count)
+        if (task_signal_wait(&all.ended, TASK_FOREVER) != 0)
+            break;
+    all.is_stopping = false;
+}
+
+void worker_each(void (*see)(struct str name, int pid, size_t in_flight, uint64_t lua_bytes,
+                             void *arg),
+                 void *arg)
+{
+    list_foreach (node, &all.workers) {
+        const struct worker *worker = list_entry(node, struct worker, all);
+        const struct isolate_process *isolate = worker->isolate;
+        if (isolate && isolate->state == ISOLATE_READY)
+            see(worker_name(worker), (int)process_pid(isolate->process), isolate->in_flight,
+                isolate->gauge->lua_bytes, arg);
+    }
+}
+
+const char *worker_result_name(enum worker_result result)
+{
+    static const char *const names[] = {
+        [WORKER_OK] = "ok",
+        [WORKER_REJECTED] = "rejected",
+        [WORKER_EXCEPTION] = "exception",
+        [WORKER_EXCEEDED_CPU] = "exceededCpu",
+        [WORKER_EXCEEDED_MEMORY] = "exceededMemory",
+        [WORKER_EXCEEDED_WALL_TIME] = "exceededWallTime",
+        [WORKER_CRASHED] = "crashed",
+        [WORKER_BROKEN] = "broken",
+    };
+    return names[result];
+}
