@@ -26,8 +26,9 @@ struct compose_reply {
     uint64_t date_ms;       /* Unix time */
 };
 
-/* Appends the whole message with CRLF line ends; it needs SMTPUTF8 if a local part is not ASCII. Returns 0; or, with `out` as it was, -EINVAL with what
- * is wrong in words for the script's author, or -ENOBUFS past the buffer's ceiling. */
+/* Appends the whole message with CRLF line ends; it needs SMTPUTF8 if a local part is not ASCII. Returns
+ * 0; or, with `out` as it was, -EINVAL with what is wrong in words for the script's author, or -ENOBUFS
+ * past the buffer's ceiling. */
 int compose_reply(const struct compose_reply *parts, struct buf *out, struct err *err);
 
 /* Appends a message that a script wrote itself, its line ends normalised, with what it lacks of
