@@ -24,22 +24,22 @@
 
 #define ROW(member) offsetof(struct worker_limits, member)
 const struct option_row config_worker_rows[] = {
-    {"cpu_soft", OPTION_DURATION32, ROW(cpu_soft_ms),   "100ms", 1,       HOUR_MS,
+    {"cpu_soft", OPTION_DURATION32, ROW(cpu_soft_ms), "100ms", 1, HOUR_MS,
      "CPU time per message, then an error in the script"},
-    {"cpu_hard", OPTION_DURATION32, ROW(cpu_hard_ms),   "500ms", 2,       HOUR_MS,
-     "CPU time per message, then its isolate is killed" },
-    {"wall",     OPTION_DURATION32, ROW(wall_ms),       "2m",    10,      HOUR_MS,
-     "time per message, waiting included"               },
-    {"memory",   OPTION_BYTES64,    ROW(memory_bytes),  "64MiB", 1 << 20, 4ULL << 30,
-     "of the script's Lua state"                        },
-    {"messages", OPTION_COUNT,      ROW(messages_max),  "64",    1,       10000,
-     "in flight at once; more wait"                     },
-    {"actions",  OPTION_COUNT,      ROW(actions_max),   "32",    0,       10000,
-     "forward, reply … per message"                   },
-    {"log_size", OPTION_BYTES32,    ROW(log_bytes_max), "16KiB", 0,       16 << 20,
-     "of what a script logs per message"                },
-    {"idle",     OPTION_DURATION32, ROW(idle_ms),       "1m",    10,      24 * HOUR_MS,
-     "an unused isolate is stopped after"               },
+    {"cpu_hard", OPTION_DURATION32, ROW(cpu_hard_ms), "500ms", 2, HOUR_MS,
+     "CPU time per message, then its isolate is killed"},
+    {"wall", OPTION_DURATION32, ROW(wall_ms), "2m", 10, HOUR_MS,
+     "time per message, waiting included"},
+    {"memory", OPTION_BYTES64, ROW(memory_bytes), "64MiB", 1 << 20, 4ULL << 30,
+     "of the script's Lua state"},
+    {"messages", OPTION_COUNT, ROW(messages_max), "64", 1, 10000,
+     "in flight at once; more wait"},
+    {"actions", OPTION_COUNT, ROW(actions_max), "32", 0, 10000,
+     "forward, reply … per message"},
+    {"log_size", OPTION_BYTES32, ROW(log_bytes_max), "16KiB", 0, 16 << 20,
+     "of what a script logs per message"},
+    {"idle", OPTION_DURATION32, ROW(idle_ms), "1m", 10, 24 * HOUR_MS,
+     "an unused isolate is stopped after"},
 };
 #undef ROW
 const size_t config_worker_row_count =

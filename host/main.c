@@ -7,18 +7,19 @@
 #include "isolate/isolate.h"
 
 const struct cli_command cli_commands[] = {
-    {"serve",                                              "[DIR]", "Serves the rules directory.", cli_serve},
-    {"dev",                       "[DIR] [--demo]",
-     "Serves it on this machine alone: nothing leaves, sent mail lands in an outbox.", cli_dev},
-    {"check",                                                    "[DIR]", "Reads rules and scripts and prints every problem.", cli_check},
-    {"run",              "SCRIPT [MESSAGE.eml] --from ADDRESS --to ADDRESS",
+    {"serve", "[DIR]", "Serves the rules directory.", cli_serve},
+    {"dev", "[DIR] [--demo]",
+     "Serves it on this machine alone: nothing leaves, sent mail lands in an outbox.",
+     cli_dev},
+    {"check", "[DIR]", "Reads rules and scripts and prints every problem.", cli_check},
+    {"run", "SCRIPT [MESSAGE.eml] --from ADDRESS --to ADDRESS",
      "Runs one message through a worker's script and prints what it did as JSON.", cli_run},
-    {"send",                                             "[MESSAGE.eml] --from ADDRESS --to ADDRESS [--server HOST:PORT]",
+    {"send", "[MESSAGE.eml] --from ADDRESS --to ADDRESS [--server HOST:PORT]",
      "Sends a message to an SMTP server.", cli_send},
-    {"explain",                                              "ADDRESS [DIR] [--from ADDRESS]",
+    {"explain", "ADDRESS [DIR] [--from ADDRESS]",
      "Prints which rule an address matches, and why.", cli_explain},
     {"status", "[DIR] [--json]", "Prints what the running Postern is doing.", cli_status},
-    {0                                                   },
+    {0},
 };
 
 static void print_usage(FILE *out)

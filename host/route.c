@@ -123,7 +123,7 @@ struct reply route_delivery_reply(const struct passage *passage,
                                   const struct delivery_result *result)
 {
     if (result->status == DELIVERY_OK)
-        return reply_make(250, "2.0.0", "%.*s forwarded", STR_ARG(passage->message->id));
+        return reply_message_forwarded(passage->message->id);
     struct reply reply = result->reply;
     if (reply.code ==
         421) /* the upstream closes its connection; we do not close the sender's */

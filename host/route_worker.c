@@ -139,13 +139,14 @@ static struct str compose(const struct worker_passage *run,
 }
 
 /* A whole message of the script's own. */
-static struct str take_raw(const struct worker_passage *run, struct str raw, struct arena *arena,
-                           struct buf *out, struct err *err)
+static struct str take_raw(const struct worker_passage *run, struct str raw,
+                           struct arena *arena, struct buf *out, struct err *err)
 {
     struct str id = message_new_id(arena);
     struct str message_id = str_of(
         arena_printf(arena, "<%.*s@%s>", STR_ARG(id), run->passage->config->host_name));
-    return compose_raw_reply(raw, message_id, unix_now_ms(), out, err) < 0 ? (struct str){0} : id;
+    return compose_raw_reply(raw, message_id, unix_now_ms(), out, err) < 0 ? (struct str){0}
+                                                                           : id;
 }
 
 static void send_reply(struct worker_passage *run, struct str content, struct str id,

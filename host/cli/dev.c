@@ -125,8 +125,7 @@ int cli_dev(const struct cli_command *command, int argc, char **argv)
     const char *directory = CLI_DIRECTORY, *with_demo = NULL;
     const struct cli_flag flags[] = {
         {"--demo", NULL,
-         "send a first message and show the outcome (so it is on a terminal)", &with_demo}
-    };
+         "send a first message and show the outcome (so it is on a terminal)", &with_demo}};
     struct cli_arguments arguments = {
         .flags = flags, .flag_count = 1, .positional = &directory, .positional_max = 1};
     int exit_code;

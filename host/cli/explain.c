@@ -89,8 +89,7 @@ int cli_explain(const struct cli_command *command, int argc, char **argv)
     const char *sender = "";
     const struct cli_flag flags[] = {
         {"--from", "ADDRESS", "the envelope sender, for rules with `when: {sender: …}`",
-         &sender}
-    };
+         &sender}};
     struct cli_arguments arguments = {
         .flags = flags, .flag_count = 1, .positional = positional, .positional_max = 2};
     int exit_code;

@@ -9,7 +9,7 @@
 #include "base/table.h"
 #include "base/task.h"
 #include "cli/cli.h"
-#include "mail/compose.h"
+#include "mail/encode.h"
 
 #define MESSAGE_BYTES_MAX ((size_t)256 * 1024 * 1024)
 #define POLL_MS           5
@@ -129,8 +129,8 @@ static int read_message(struct trial *trial, struct err *err)
     struct buf content;
     buf_init(&content, MESSAGE_BYTES_MAX);
     int result = cli_read_file(trial->file, MESSAGE_BYTES_MAX, message->arena, &file, err);
-    if (result == 0)
-        result = compose_normalize_lines(file, &content, err);
+    if (result == 0 && encode_lines(file, &content) < 0)
+        result = err_set(err, -EFBIG, "%s: too large", trial->file);
     message->raw = blob_copy(buf_view(&content));
     buf_free(&content);
     header_parse(blob_view(message->raw), message->arena, &message->header);
@@ -180,7 +180,7 @@ int cli_run(const struct cli_command *command, int argc, char **argv)
     const char *positional[2] = {NULL, "-"}, *from = NULL, *to = NULL;
     const struct cli_flag flags[] = {
         {"--from", "ADDRESS", "the envelope sender; \"\" is the null sender", &from},
-        {"--to",   "ADDRESS", "the envelope recipient",                       &to  },
+        {"--to", "ADDRESS", "the envelope recipient", &to},
     };
     struct cli_arguments arguments = {
         .flags = flags, .flag_count = 2, .positional = positional, .positional_max = 2};

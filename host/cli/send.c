@@ -6,7 +6,7 @@
 #include "base/loop.h"
 #include "base/task.h"
 #include "cli/cli.h"
-#include "mail/compose.h"
+#include "mail/encode.h"
 
 #define MESSAGE_BYTES_MAX ((size_t)1024 * 1024 * 1024)
 enum {
@@ -109,9 +109,9 @@ int cli_send(const struct cli_command *command, int argc, char **argv)
 {
     const char *server = "127.0.0.1:2525", *from = NULL, *to = NULL, *file = "-";
     const struct cli_flag flags[] = {
-        {"--server", "HOST:PORT", "where to send it (127.0.0.1:2525)",            &server},
-        {"--from",   "ADDRESS",   "the envelope sender; \"\" is the null sender", &from  },
-        {"--to",     "ADDRESS",   "the envelope recipient",                       &to    },
+        {"--server", "HOST:PORT", "where to send it (127.0.0.1:2525)", &server},
+        {"--from", "ADDRESS", "the envelope sender; \"\" is the null sender", &from},
+        {"--to", "ADDRESS", "the envelope recipient", &to},
     };
     struct cli_arguments arguments = {
         .flags = flags, .flag_count = 3, .positional = &file, .positional_max = 1};
@@ -123,17 +123,16 @@ int cli_send(const struct cli_command *command, int argc, char **argv)
                 command->name, command->usage);
         return 2;
     }
-    struct sending sending = {
-        .message = {.server = server, .from = from, .to = to},
-          .arena = arena_new()
-    };
+    struct sending sending = {.message = {.server = server, .from = from, .to = to},
+                              .arena = arena_new()};
     struct err err = {0};
     struct str file_bytes;
     struct buf content;
     buf_init(&content, MESSAGE_BYTES_MAX);
     if (cli_read_file(file, MESSAGE_BYTES_MAX, sending.arena, &file_bytes, &err) < 0 ||
-        compose_normalize_lines(file_bytes, &content, &err) < 0) {
-        fprintf(stderr, "postern send: %s\n", err.text);
+        encode_lines(file_bytes, &content) < 0) {
+        fprintf(stderr, "postern send: %s\n",
+                err.code ? err.text : "the message is too large");
         exit_code = EXIT_FAILURE;
     } else {
         sending.message.content = buf_view(&content);

@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <string.h>
 
 #include "host.h"
 
@@ -6,18 +7,16 @@
 
 static void print_option(const char *section, const struct option_row *row, void *arg)
 {
-    struct str *before = arg;
-    if (!str_equal(*before, str_of(section))) {
+    const char **before = arg;
+    if (strcmp(*before, section) != 0)
         printf("\n  %s:\n", section);
-        *before = str_of(section);
-    }
-    printf("  %s%-26s %-10s %s\n", section[0] ? "  " : "", row->key,
-           row->preset ? row->preset : "-", row->help);
+    *before = section;
+    printf("  %-28s %-10s %s\n", row->key, row->preset ? row->preset : "-", row->help);
 }
 
 static void print_options(void)
 {
-    struct str section = STR("");
+    const char *section = "";
     puts("\nOptions of host.yaml, with what they are when left out:\n");
     config_each_option(print_option, &section);
     puts("\n  listen, tls, routes, workers, destinations, postmaster: see the comments in "

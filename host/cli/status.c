@@ -86,8 +86,7 @@ int cli_status(const struct cli_command *command, int argc, char **argv)
 {
     const char *directory = CLI_DIRECTORY, *as_json = NULL;
     const struct cli_flag flags[] = {
-        {"--json", NULL, "print the report as JSON", &as_json}
-    };
+        {"--json", NULL, "print the report as JSON", &as_json}};
     struct cli_arguments arguments = {
         .flags = flags, .flag_count = 1, .positional = &directory, .positional_max = 1};
     int exit_code;
