@@ -562,7 +562,7 @@ struct config *config_load_script(const char *path, struct problem_list *problem
         name.length -= 4;
     struct config *config = config_new(".", CONFIG_DEV);
     config->scripts_directory = arena_text(config->arena, folder);
-    if (!config_add_worker(config, name, path, problems)) {
+    if (!config_add_worker(config, name, path, NULL, problems)) {
         config_release(config);
         return NULL;
     }

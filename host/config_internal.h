@@ -13,7 +13,7 @@ void config_read_workers(struct config *config, struct node *section,
  * there is neither. Problems of the script's file are reported at `where` (may be NULL). */
 struct config_worker *config_find_worker(struct config *config, struct str name,
                                          struct problem_list *problems);
-/* Adds a worker for one script file. */
+/* Adds a worker for one script file, named at `where` (may be NULL) in host.yaml. */
 struct config_worker *config_add_worker(struct config *config, struct str name,
                                         const char *path, struct problem_list *problems);
 /* `path` as it stands when absolute, else within `base`: in the arena. */

@@ -187,8 +187,11 @@ struct config_worker *config_add_worker(struct config *config, struct str name,
     struct worker_options *options = &worker->options;
     struct err err = {0};
     if (read_script(path, config->arena, &options->source, &err) < 0) {
-        problem_add(problems, str_of(path), 0, 0, "worker %.*s: cannot read its script: %s",
-                    STR_ARG(name), err.text);
+        if (where)
+            node_problem(where, problems, "cannot read the script %s: %s", path, err.text);
+        else
+            problem_add(problems, str_of(path), 0, 0, "cannot read the script: %s",
+                        err.text);
         return NULL;
     }
     const char *slash = strrchr(path, '/');
@@ -238,7 +241,8 @@ static void read_worker(struct config *config, struct str name, struct node *nod
     const char *file = script ? arena_text(config->arena, script->text)
                               : arena_printf(config->arena, "%.*s.lua", STR_ARG(name));
     struct config_worker *worker = config_add_worker(
-        config, name, config_path(config, config->scripts_directory, file), problems);
+        config, name, config_path(config, config->scripts_directory, file),
+        script ? script : node, problems);
     if (!worker || node->kind == NODE_NULL)
         return;
     read_variables(config, node_get(node, "vars"), &worker->options, problems);
@@ -275,5 +279,6 @@ struct config_worker *config_find_worker(struct config *config, struct str name,
         return worker;
     const char *path = arena_printf(config->arena, "%s/%.*s.lua", config->scripts_directory,
                                     STR_ARG(name));
-    return access(path, F_OK) == 0 ? config_add_worker(config, name, path, problems) : NULL;
+    return access(path, F_OK) == 0 ? config_add_worker(config, name, path, NULL, problems)
+                                   : NULL;
 }

@@ -148,7 +148,7 @@ static void mistakes_are_told_with_their_place(void **state)
         {LEAST "routes:\n  b.test: {port: 25}\n", 4, "host"},
         {LEAST "routes:\n  'b..test': h.test\n", 4, "a domain"},
         {LEAST "destinations: [nobody]\n", 3, "me@mail.test"},
-        {LEAST "workers: {w: {script: missing.lua}}\n", 0, "missing.lua"},
+        {LEAST "workers: {w: {script: missing.lua}}\n", 3, "missing.lua"},
         {LEAST "workers: [w]\n", 3, "script"},
         {LEAST "log: {level: loud}\n", 1, "debug"},
         {"name: '-'\npostmaster: me@a.test\n", 1, "host name"},
