@@ -1,0 +1,111 @@
+"""A change of the rules takes effect by itself, at once and as a whole, and disturbs no message."""
+import collections
+import threading
+
+from gateway import wait_until
+
+SENDER = "anna@sender.test"
+TEXT = b"Subject: hello\r\n\r\nWe met.\r\n"
+
+
+def forward_all(rules, domain, to):
+    rules.domain(domain, {"to": "ben@", "forward": to})
+
+
+def sent_to(gateway, destination, recipient="ben@gate.test"):
+    with gateway.connect() as session:
+        session.sendmail(SENDER, recipient, TEXT)
+    return destination.mails[-1].recipient
+
+
+def test_a_changed_file_takes_effect_by_itself(rules, serve, destination):
+    forward_all(rules, "gate.test", "one@dest.test")
+    gateway = serve(rules)
+    assert sent_to(gateway, destination) == "one@dest.test"
+    forward_all(rules, "gate.test", "two@dest.test")
+    wait_until(lambda: len(gateway.events("rules.loaded")) == 2, "the change to be seen")
+    assert sent_to(gateway, destination) == "two@dest.test"
+
+
+def test_a_new_domain_is_served_and_a_removed_one_is_not(rules, serve, destination):
+    forward_all(rules, "gate.test", "one@dest.test")
+    gateway = serve(rules)
+    forward_all(rules, "new.test", "new@dest.test")
+    (rules.folder / "gate.test.yaml").unlink()
+    gateway.reload()
+    assert sent_to(gateway, destination, "ben@new.test") == "new@dest.test"
+    with gateway.connect() as session:
+        session.ehlo()
+        session.mail(SENDER)
+        assert session.rcpt("ben@gate.test")[0] == 550
+
+
+def test_a_broken_edit_keeps_the_rules_before_it_and_is_told_with_its_place(rules, serve, destination):
+    forward_all(rules, "gate.test", "one@dest.test")
+    gateway = serve(rules)
+    rules.write("gate.test.yaml", "domain: gate.test\nrules:\n  - {to: ben@, fowrard: two@dest.test}\n")
+    line = wait_until(lambda: gateway.events("rules.refused"), "the refusal")[0]
+    assert "gate.test.yaml" in line and "line=3" in line and "fowrard" in line
+    assert sent_to(gateway, destination) == "one@dest.test"
+    forward_all(rules, "gate.test", "two@dest.test")
+    wait_until(lambda: len(gateway.events("rules.loaded")) == 2, "the mended file to be seen")
+    assert sent_to(gateway, destination) == "two@dest.test"
+
+
+def test_a_message_in_flight_keeps_its_rules_and_script(rules, serve, destination):
+    rules.domain("gate.test", {"to": "ben@", "worker": "work"})
+    rules.script("work", 'return {email = function(message)\n'
+                         '  message:forward("first@dest.test")\n  message:forward("old@dest.test")\nend}')
+    gateway = serve(rules)
+    destination.gate.clear()
+    session = gateway.connect()
+    sending = threading.Thread(target=session.sendmail, args=(SENDER, "ben@gate.test", TEXT))
+    sending.start()
+    wait_until(lambda: destination.waiting, "the message to be in flight")
+    rules.script("work", 'return {email = function(message) message:forward("new@dest.test") end}')
+    gateway.reload()
+    destination.gate.set()
+    sending.join(20)
+    session.quit()
+    assert [mail.recipient for mail in destination.mails] == ["first@dest.test", "old@dest.test"]
+    assert sent_to(gateway, destination) == "new@dest.test"
+
+
+def test_reload_under_load_loses_and_misroutes_nothing(rules, serve, destination):
+    domains = ["one.test", "two.test", "three.test"]
+    for domain in domains:
+        forward_all(rules, domain, f"0@{domain}")
+    gateway = serve(rules)
+    accepted = collections.Counter()
+    is_over = threading.Event()
+
+    def send_on(domain):
+        with gateway.connect() as session:
+            number = 0
+            while not is_over.is_set():
+                number += 1
+                text = f"Subject: {domain}/{number}\r\n\r\nx\r\n".encode()
+                session.sendmail(SENDER, f"ben@{domain}", text)
+                accepted[f"{domain}/{number}"] += 1
+
+    senders = [threading.Thread(target=send_on, args=(domain,)) for domain in domains for _ in range(1)]
+    for sender in senders:
+        sender.start()
+    try:
+        for version in range(1, 21):
+            for domain in domains:
+                forward_all(rules, domain, f"{version}@{domain}")
+            gateway.reload()
+    finally:
+        is_over.set()
+        for sender in senders:
+            sender.join(30)
+    arrived = collections.Counter(mail.header("Subject")[0] for mail in destination.mails)
+    assert arrived == accepted
+    for mail in destination.mails:
+        assert mail.recipient.split("@")[1] == mail.header("Subject")[0].split("/")[0]
+    for domain in domains:
+        versions = [int(mail.recipient.split("@")[0]) for mail in destination.mails
+                    if mail.recipient.endswith("@" + domain)]
+        assert versions == sorted(versions), "an older rule came after a newer one"
+        assert sent_to(gateway, destination, f"ben@{domain}") == f"20@{domain}"
