@@ -19,7 +19,12 @@
 
 #define STREAM_UNREAD_MAX ((size_t)64 * 1024)
 
-struct stream_tls;
+struct stream_tls {
+    SSL *ssl;
+    struct tls_server *server; /* held, on the server's side */
+    bool is_closed;            /* the peer has said close_notify */
+    bool has_failed;
+};
 
 struct net_stream {
     union {
@@ -81,8 +86,6 @@ void stream_tls_free(struct stream_tls *tls);
 /* Decrypts what has arrived into the input, as far as it goes: 1 when the input has grown, 0 when more
  * must arrive, -EPROTO. */
 int stream_tls_read(struct net_stream *stream);
-/* The peer has said close_notify. */
-bool stream_tls_is_closed(const struct stream_tls *tls);
 int stream_tls_write(struct net_stream *stream, const struct str parts[], size_t count,
                      uint64_t deadline_ms);
 void stream_tls_write_now(struct net_stream *stream, struct str bytes);

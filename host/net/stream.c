@@ -231,7 +231,7 @@ int net_stream_fill(struct net_stream *stream, uint64_t deadline_ms)
             pause_reading(stream);
         if (grown)
             return (int)stream->input.length;
-        if (stream->is_at_end || (stream->tls && stream_tls_is_closed(stream->tls)))
+        if (stream->is_at_end || (stream->tls && stream->tls->is_closed))
             return 0;
         if (stream->read_failure < 0)
             return stream->read_failure;
@@ -244,5 +244,5 @@ int net_stream_fill(struct net_stream *stream, uint64_t deadline_ms)
 bool net_stream_is_dead(const struct net_stream *stream)
 {
     return input_has_ended(stream) || stream->write_failed ||
-           (stream->tls && stream_tls_is_closed(stream->tls));
+           (stream->tls && (stream->tls->is_closed || stream->tls->has_failed));
 }

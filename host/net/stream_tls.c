@@ -19,13 +19,6 @@
 /* Of input decrypted at a time: small, as an idle stream may keep it. */
 #define READ_BYTES   ((size_t)4096)
 
-struct stream_tls {
-    SSL *ssl;
-    struct tls_server *server; /* held, on the server's side */
-    bool is_closed;
-    bool has_failed;
-};
-
 static struct buf sealed = {.ceiling = SEALED_MAX};
 
 /* --- the BIO --- */
@@ -272,11 +265,6 @@ int stream_tls_read(struct net_stream *stream)
     if (stream->input.length > before)
         return 1;
     return tls->has_failed ? -EPROTO : 0;
-}
-
-bool stream_tls_is_closed(const struct stream_tls *tls)
-{
-    return tls->is_closed || tls->has_failed;
 }
 
 /* --- output --- */
