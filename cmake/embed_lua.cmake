@@ -1,0 +1,20 @@
+# Writes the C file OUT that holds the Lua files FILES (a list joined by ':') as EMBEDDED_TEXTS
+# (host/isolate/embedded.h); a text's name is its folder's and its own: "stdlib/log".
+string(REPLACE ":" ";" files "${FILES}")
+set(arrays "")
+set(table "")
+foreach(file ${files})
+    get_filename_component(name ${file} NAME_WE)
+    get_filename_component(folder ${file} DIRECTORY)
+    get_filename_component(folder ${folder} NAME)
+    file(READ ${file} bytes HEX)
+    string(LENGTH "${bytes}" digits)
+    math(EXPR length "${digits} / 2")
+    string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${bytes}")
+    string(REGEX REPLACE "((0x..,){24})" "\\1\n    " bytes "${bytes}")
+    string(APPEND arrays "static const char text_${name}[] = {\n    ${bytes}0};\n\n")
+    string(APPEND table "    {\"${folder}/${name}\", text_${name}, ${length}},\n")
+endforeach()
+file(WRITE ${OUT} "#include \"isolate/embedded.h\"\n\n${arrays}"
+    "const struct embedded_text EMBEDDED_TEXTS[] = {\n${table}};\n\n"
+    "const size_t EMBEDDED_TEXT_COUNT = sizeof EMBEDDED_TEXTS / sizeof EMBEDDED_TEXTS[0];\n")

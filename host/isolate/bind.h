@@ -1,0 +1,44 @@
+/* What a script can touch. Each bind_<thing>_open registers its part: metatables in the registry, what
+ * the prelude and the stdlib need in the table of natives on top of the stack. */
+#pragma once
+
+#include <lauxlib.h>
+
+#include "internal.h"
+
+/* All of them. */
+void bind_open(lua_State *lua);
+
+void bind_message_open(lua_State *lua);
+void bind_headers_open(lua_State *lua);
+void bind_calls_open(lua_State *lua);
+void bind_context_open(lua_State *lua);
+void bind_log_open(lua_State *lua);
+void bind_load_open(lua_State *lua);
+
+/* --- objects of a run: userdata that hold its number --- */
+
+/* A property of an object, made when it is first asked for and then kept. */
+struct bind_field {
+    const char *name;
+    void (*push)(lua_State *lua, struct run *run);
+};
+
+/* `name` is the kind of object in error messages and, after "postern.", its metatable. */
+void bind_object_push(lua_State *lua, const char *name, const struct run *run);
+/* The run of the object at argument 1; an error unless it is of this kind and its run is the one that is
+ * running: a message can be used by its own handler only. */
+struct run *bind_object_check(lua_State *lua, const char *name, const char *call);
+/* Registers the kind: `methods` and `fields` end with a NULL name. Leaves the table of methods on the
+ * stack, where more may be added. */
+void bind_object_open(lua_State *lua, const char *name, const luaL_Reg methods[],
+                      const struct bind_field fields[]);
+
+/* For the test that compares them with the annotations. */
+extern const luaL_Reg MESSAGE_METHODS[], HEADERS_METHODS[], CONTEXT_METHODS[];
+extern const struct bind_field MESSAGE_FIELDS[];
+
+/* --- the environment: variables, read-only --- */
+
+/* Pushes the object `env` from the table of variables on top of the stack, which it replaces. */
+void bind_env_push(lua_State *lua);

@@ -1,0 +1,237 @@
+/* The calls that wait, first half: check the arguments, write the request, yield. The loop sends it once
+ * the yield has arrived there (run.c); the prelude turns the answer into a result or an error. */
+#include <strings.h>
+
+#include "bind.h"
+#include "convert.h"
+#include "run.h"
+
+/* Of what the script gave; the host has its own limits too. */
+#define HEADERS_MAX 200
+
+static void must_fit(lua_State *lua, int write_result)
+{
+    if (write_result != 0)
+        raise_error(lua, "the message is larger than %d MiB",
+                    (int)(WIRE_FRAME_BYTES_MAX >> 20));
+}
+
+static void put_string(lua_State *lua, struct buf *out, const char *key, struct str string)
+{
+    must_fit(lua, value_put_string(out, key, string));
+}
+
+/* An empty request of this name, to be filled and sent by wait_for_answer. */
+static struct buf *begin_call(lua_State *lua, const char *name)
+{
+    struct isolate *isolate = isolate_of(lua);
+    isolate->has_call = false;
+    buf_clear(&isolate->call);
+    must_fit(lua, value_begin_table(&isolate->call));
+    put_string(lua, &isolate->call, "name", str_of(name));
+    return &isolate->call;
+}
+
+static int wait_for_answer(lua_State *lua, const char *name)
+{
+    struct isolate *isolate = isolate_of(lua);
+    must_fit(lua, value_end_table(&isolate->call));
+    if (!lua_isyieldable(lua))
+        return raise_error(lua,
+                           "message:%s cannot wait here, within a function called by"
+                           " string.gsub, table.sort or a metamethod",
+                           name);
+    isolate->has_call = true;
+    lua_settop(lua, 0);
+    lua_pushlightuserdata(lua, WAIT_MARK);
+    return lua_yield(lua, 1);
+}
+
+/* --- headers --- */
+
+struct header_list {
+    struct buf *out;
+    const char *call; /* for messages */
+    bool is_x_only;
+    int count;
+};
+
+static void write_header(lua_State *lua, struct header_list *list, struct str name,
+                         struct str value)
+{
+    if (!header_value_is_valid(value))
+        raise_error(lua, "message:%s: the value of header %s has line ends or is too long",
+                    list->call, name.at);
+    if (++list->count > HEADERS_MAX)
+        raise_error(lua, "message:%s: more than %d headers", list->call, HEADERS_MAX);
+    must_fit(lua, value_write_number(list->out, list->count));
+    must_fit(lua, value_begin_table(list->out));
+    put_string(lua, list->out, "name", name);
+    put_string(lua, list->out, "value", value);
+    must_fit(lua, value_end_table(list->out));
+}
+
+/* The value on top: a string or a number. Pops it. */
+static void write_header_value(lua_State *lua, struct header_list *list, struct str name)
+{
+    struct str value;
+    if (!lua_isstring(lua, -1))
+        raise_error(lua, "message:%s: the value of header %s must be a string, got %s",
+                    list->call, name.at, luaL_typename(lua, -1));
+    value.at = lua_tolstring(lua, -1, &value.length);
+    write_header(lua, list, name, value);
+    lua_pop(lua, 1);
+}
+
+static struct str check_header_name(lua_State *lua, int index,
+                                    const struct header_list *list)
+{
+    if (lua_type(lua, index) != LUA_TSTRING)
+        raise_error(lua, "message:%s: headers are written { [\"X-Name\"] = value }",
+                    list->call);
+    struct str name;
+    name.at = lua_tolstring(lua, index, &name.length);
+    if (!header_name_is_valid(name))
+        raise_error(lua, "message:%s: '%s' is no header name", list->call, name.at);
+    if (list->is_x_only && strncasecmp(name.at, "X-", 2) != 0)
+        raise_error(lua,
+                    "message:%s: only headers whose names start with X- can be added,"
+                    " not %s",
+                    list->call, name.at);
+    return name;
+}
+
+/* The item on top: one value or a list of them. Pops it. */
+static void write_header_item(lua_State *lua, struct header_list *list, struct str name)
+{
+    if (!lua_istable(lua, -1)) {
+        write_header_value(lua, list, name);
+        return;
+    }
+    int count = (int)lua_objlen(lua, -1);
+    for (int i = 1; i <= count; i++) {
+        lua_rawgeti(lua, -1, i);
+        write_header_value(lua, list, name);
+    }
+    lua_pop(lua, 1);
+}
+
+/* headers = [ … ] from the table (or nil) at `index`. */
+static void write_headers(lua_State *lua, int index, struct header_list *list)
+{
+    must_fit(lua, value_put_table(list->out, "headers"));
+    if (!lua_isnoneornil(lua, index)) {
+        if (!lua_istable(lua, index))
+            raise_error(lua, "message:%s: headers must be a table, got %s", list->call,
+                        luaL_typename(lua, index));
+        lua_pushnil(lua);
+        while (lua_next(lua, index))
+            write_header_item(lua, list, check_header_name(lua, lua_gettop(lua) - 1, list));
+    }
+    must_fit(lua, value_end_table(list->out));
+}
+
+/* --- message:forward(recipient, headers) --- */
+
+static int wait_forward(lua_State *lua)
+{
+    bind_object_check(lua, "message", "forward");
+    lua_settop(lua, 3);
+    struct str recipient = check_string(lua, 2, "message:forward: the recipient");
+    struct buf *out = begin_call(lua, "forward");
+    put_string(lua, out, "recipient", recipient);
+    write_headers(lua, 3, &(struct header_list){out, "forward", true, 0});
+    return wait_for_answer(lua, "forward");
+}
+
+/* --- message:reply{ … } --- */
+
+static const struct reply_field {
+    const char *name;
+    bool is_composed; /* not together with raw */
+} REPLY_FIELDS[] = {
+    {"raw", false}, {"from", false}, {"to", false},     {"subject", true},
+    {"text", true}, {"html", true},  {"headers", true}, {NULL, false},
+};
+
+static const struct reply_field *find_reply_field(const char *name)
+{
+    const struct reply_field *field = REPLY_FIELDS;
+    while (field->name && strcmp(field->name, name) != 0)
+        field++;
+    return field;
+}
+
+static bool has_field(lua_State *lua, const char *name)
+{
+    lua_getfield(lua, 2, name);
+    bool is_there = !lua_isnil(lua, -1);
+    lua_pop(lua, 1);
+    return is_there;
+}
+
+/* A misspelt key is an error, not a reply without it. */
+static void check_reply_fields(lua_State *lua)
+{
+    bool has_raw = has_field(lua, "raw");
+    if (!has_raw && !has_field(lua, "text") && !has_field(lua, "html"))
+        raise_error(lua, "message:reply: give it a text, an html or a raw message");
+    lua_pushnil(lua);
+    while (lua_next(lua, 2)) {
+        const char *name = lua_type(lua, -2) == LUA_TSTRING ? lua_tostring(lua, -2) : "?";
+        const struct reply_field *field = find_reply_field(name);
+        if (!field->name)
+            raise_error(lua,
+                        "message:reply: unknown field '%s'; it takes from, to, subject,"
+                        " text, html, headers or raw",
+                        name);
+        if (has_raw && field->is_composed)
+            raise_error(lua, "message:reply: raw is a whole message; '%s' is part of it",
+                        name);
+        lua_pop(lua, 1);
+    }
+}
+
+static void write_reply_text(lua_State *lua, struct buf *out, const char *name)
+{
+    lua_getfield(lua, 2, name);
+    if (!lua_isnil(lua, -1)) {
+        if (lua_type(lua, -1) != LUA_TSTRING)
+            raise_error(lua, "message:reply: %s must be a string, got %s", name,
+                        luaL_typename(lua, -1));
+        struct str text;
+        text.at = lua_tolstring(lua, -1, &text.length);
+        put_string(lua, out, name, text);
+    }
+    lua_pop(lua, 1);
+}
+
+static int wait_reply(lua_State *lua)
+{
+    bind_object_check(lua, "message", "reply");
+    lua_settop(lua, 2);
+    if (!lua_istable(lua, 2))
+        return raise_error(lua, "message:reply: the reply must be a table, got %s",
+                           luaL_typename(lua, 2));
+    check_reply_fields(lua);
+    struct buf *out = begin_call(lua, "reply");
+    for (const struct reply_field *field = REPLY_FIELDS; field->name; field++) {
+        if (strcmp(field->name, "headers") != 0)
+            write_reply_text(lua, out, field->name);
+    }
+    lua_getfield(lua, 2, "headers");
+    write_headers(lua, 3, &(struct header_list){out, "reply", false, 0});
+    return wait_for_answer(lua, "reply");
+}
+
+void bind_calls_open(lua_State *lua)
+{
+    static const luaL_Reg natives[] = {
+        {"wait_forward", wait_forward},
+        {"wait_reply", wait_reply},
+        {NULL, NULL},
+    };
+    luaL_register(lua, NULL, natives);
+    lua_pushlightuserdata(lua, WAIT_MARK);
+    lua_setfield(lua, -2, "WAIT");
+}

@@ -1,0 +1,50 @@
+/* `ctx`: what a handler may leave running; and `env`: the worker's variables. */
+#include "bind.h"
+#include "convert.h"
+#include "run.h"
+
+/* ctx:waitUntil(fn): runs fn as a further coroutine of the run; the sender does not wait for it. */
+static int wait_until(lua_State *lua)
+{
+    struct run *run = bind_object_check(lua, "ctx", "waitUntil");
+    lua_settop(lua, 2);
+    if (!lua_isfunction(lua, 2))
+        return raise_error(lua,
+                           "ctx:waitUntil: expected a function, got %s; write"
+                           " ctx:waitUntil(function() ... end)",
+                           luaL_typename(lua, 2));
+    isolate_fiber_start(run, lua, 0, false);
+    return 0;
+}
+
+const luaL_Reg CONTEXT_METHODS[] = {
+    {"waitUntil", wait_until},
+    {NULL, NULL},
+};
+
+static const struct bind_field NO_FIELDS[] = {{NULL, NULL}};
+
+void bind_context_open(lua_State *lua)
+{
+    bind_object_open(lua, "ctx", CONTEXT_METHODS, NO_FIELDS);
+    lua_pop(lua, 1);
+}
+
+static int refuse_change(lua_State *lua)
+{
+    return raise_error(lua, "env is read-only; variables are set in host.yaml");
+}
+
+void bind_env_push(lua_State *lua)
+{
+    lua_newtable(lua);
+    lua_newtable(lua);
+    lua_pushvalue(lua, -3);
+    lua_setfield(lua, -2, "__index");
+    lua_pushcfunction(lua, refuse_change);
+    lua_setfield(lua, -2, "__newindex");
+    lua_pushliteral(lua, "env");
+    lua_setfield(lua, -2, "__metatable");
+    lua_setmetatable(lua, -2);
+    lua_remove(lua, -2);
+}

@@ -1,0 +1,16 @@
+/* Lua text that is part of the program: the prelude and lua/stdlib/ (cmake/embed_lua.cmake). */
+#pragma once
+
+#include "base/str.h"
+
+struct embedded_text {
+    const char *name; /* "stdlib/log" for lua/stdlib/log.lua */
+    const char *text;
+    size_t length;
+};
+
+extern const struct embedded_text EMBEDDED_TEXTS[];
+extern const size_t EMBEDDED_TEXT_COUNT;
+
+/* Of the text with this name; an empty view when there is none. */
+struct str embedded_find(const char *name);

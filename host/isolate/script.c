@@ -1,0 +1,121 @@
+/* The worker's script: compiled, run once under the CPU limit of one message, and asked for its handlers.
+ * What is wrong is said as the script's author needs it: file, line, what, and what to write instead. */
+#include "script.h"
+
+#include <lauxlib.h>
+
+#include "bind.h"
+#include "channel.h"
+#include "convert.h"
+#include "cpu.h"
+#include "run.h"
+
+static const char HINT[] =
+    "end the script with: return { email = function(message, env, ctx) ... end }";
+
+static void push_environment(lua_State *lua, const struct isolate *isolate)
+{
+    const struct value *variables = value_get(isolate->load, "env");
+    if (variables && variables->kind == VALUE_TABLE)
+        push_value(lua, variables);
+    else
+        lua_newtable(lua);
+    bind_env_push(lua);
+}
+
+/* The names of the functions in the table on top, for "did you mean". */
+static void push_function_names(lua_State *lua)
+{
+    int table = lua_gettop(lua), count = 0;
+    lua_pushliteral(lua, "");
+    lua_pushnil(lua);
+    while (lua_next(lua, table)) {
+        if (lua_isfunction(lua, -1) && lua_type(lua, -2) == LUA_TSTRING) {
+            lua_pushfstring(lua, "%s%s%s", lua_tostring(lua, table + 1),
+                            count++ ? ", " : "", lua_tostring(lua, -2));
+            lua_replace(lua, table + 1);
+        }
+        lua_pop(lua, 1);
+    }
+}
+
+/* The script's result is on top: keeps its email handler. */
+static void take_handlers(lua_State *lua, struct isolate *isolate, const char *script)
+{
+    if (!lua_istable(lua, -1))
+        luaL_error(lua, "%s:1: the script returns %s, not a table of handlers; %s", script,
+                   lua_isnil(lua, -1) ? "nothing" : luaL_typename(lua, -1), HINT);
+    lua_pushliteral(lua, "email");
+    lua_rawget(lua, -2);
+    if (!lua_isfunction(lua, -1)) {
+        lua_pop(lua, 1);
+        push_function_names(lua);
+        const char *names = lua_tostring(lua, -1);
+        luaL_error(lua, "%s:1: the script returns no function 'email'%s%s; %s", script,
+                   *names ? ", but " : "", names, HINT);
+    }
+    isolate->handler = luaL_ref(lua, LUA_REGISTRYINDEX);
+}
+
+/* Protected. */
+static int load(lua_State *lua)
+{
+    struct isolate *isolate = lua_touserdata(lua, 1);
+    struct str source = value_get_string(isolate->load, "source", (struct str){0});
+    struct str name = value_get_string(isolate->load, "script", STR("script.lua"));
+    push_str(lua, name);
+    const char *script = lua_tostring(lua, -1);
+    push_environment(lua, isolate);
+    isolate->environment = luaL_ref(lua, LUA_REGISTRYINDEX);
+    const char *chunk_name = lua_pushfstring(lua, "@%s", script);
+    if (luaL_loadbufferx(lua, source.at ? source.at : "", source.length, chunk_name, "t") !=
+        0)
+        return lua_error(lua);
+    lua_call(lua, 0, 1);
+    take_handlers(lua, isolate, script);
+    return 0;
+}
+
+/* Protected: the error below the argument becomes text. */
+static int error_to_text(lua_State *lua)
+{
+    push_error_text(lua, 1);
+    return 1;
+}
+
+static void send_ready(struct isolate *isolate)
+{
+    buf_clear(&isolate->out);
+    value_begin_table(&isolate->out);
+    value_put_bool(&isolate->out, "email", true);
+    value_end_table(&isolate->out);
+    channel_send(WIRE_READY, 0, 0, buf_view(&isolate->out));
+}
+
+/* The error value is on top. */
+static void send_broken(struct isolate *isolate)
+{
+    lua_State *lua = isolate->lua;
+    struct str text = STR("the error could not be described");
+    lua_pushcfunction(lua, error_to_text);
+    lua_insert(lua, -2);
+    if (lua_pcall(lua, 1, 1, 0) == 0)
+        text.at = lua_tolstring(lua, -1, &text.length);
+    buf_clear(&isolate->out);
+    value_write_string(&isolate->out, isolate_run_shortened(text, RUN_TEXT_BYTES_MAX));
+    channel_send(WIRE_BROKEN, 0, 0, buf_view(&isolate->out));
+}
+
+bool script_load(struct isolate *isolate)
+{
+    struct run *run = isolate_run_new(isolate, WIRE_RUN_LOAD);
+    cpu_enter(run);
+    bool is_ready = lua_cpcall(isolate->lua, load, isolate) == 0;
+    if (is_ready)
+        send_ready(isolate);
+    else
+        send_broken(isolate);
+    cpu_leave(run);
+    isolate_run_free(run);
+    return is_ready;
+}
