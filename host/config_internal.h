@@ -15,6 +15,7 @@ struct config_worker *config_find_worker(struct config *config, struct str name,
                                          struct problem_list *problems);
 /* Adds a worker for one script file, named at `where` (may be NULL) in host.yaml. */
 struct config_worker *config_add_worker(struct config *config, struct str name,
-                                        const char *path, struct problem_list *problems);
+                                        const char *path, const struct node *where,
+                                        struct problem_list *problems);
 /* `path` as it stands when absolute, else within `base`: in the arena. */
 const char *config_path(struct config *config, const char *base, const char *path);

@@ -181,7 +181,8 @@ static void set_version(struct config_worker *worker)
 /* --- workers --- */
 
 struct config_worker *config_add_worker(struct config *config, struct str name,
-                                        const char *path, struct problem_list *problems)
+                                        const char *path, const struct node *where,
+                                        struct problem_list *problems)
 {
     struct config_worker *worker = arena_new_of(config->arena, struct config_worker);
     struct worker_options *options = &worker->options;
