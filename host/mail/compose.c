@@ -37,8 +37,8 @@ static int put_field(struct buf *out, struct str name, struct str value, struct 
     return 0;
 }
 
-/* As it is when it is printable ASCII that fits a line and nobody takes for an encoded word; else as
- * encoded words. */
+/* As it is when it is printable ASCII that fits a line, encoded words that the script passes on included;
+ * else as encoded words. */
 static int put_text_field(struct buf *out, struct str name, struct str value,
                           struct err *err)
 {
@@ -47,8 +47,7 @@ static int put_text_field(struct buf *out, struct str name, struct str value,
         return err_set(err, -EINVAL,
                        "%.*s: must be UTF-8 without line breaks and NUL, at most %d bytes",
                        STR_ARG(name), COMPOSE_FIELD_BYTES_MAX);
-    if (value.length <= PLAIN_BYTES_MAX && encode_is_7bit(value) &&
-        str_find(value, STR("=?")) < 0)
+    if (value.length <= PLAIN_BYTES_MAX && encode_is_7bit(value))
         return put_field(out, name, value, err);
     struct buf words;
     buf_init(&words, WORDS_BYTES_MAX);

@@ -21,7 +21,7 @@ struct compose_reply {
     const struct compose_header *headers; /* on top of ours; values in UTF-8 */
     size_t header_count;
     struct str in_reply_to; /* "<id>" */
-    struct str references;  /* "<id> <id>", or empty (mail/references.h) */
+    struct str references;  /* "<id> <id>", or empty (mail/answer.h) */
     struct str message_id;  /* "<id>" */
     uint64_t date_ms;       /* Unix time */
 };

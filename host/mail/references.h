@@ -3,7 +3,6 @@
 
 #include <stdbool.h>
 
-#include "base/arena.h"
 #include "base/str.h"
 #include "mail/header.h"
 
@@ -16,6 +15,5 @@ bool message_id_is_valid(struct str id);
 /* The message identifiers in all fields called References. */
 size_t references_count(const struct header *header);
 
-/* The References of an answer to the message with this header: its own and its Message-ID; of more than
- * REFERENCES_MAX, or of too many to fit in one field, the first and the last. In the arena. */
-struct str references_of_answer(const struct header *header, struct arena *arena);
+/* Cuts the next "<…>", valid or not, off `rest`: false at the end. */
+bool references_next(struct str *rest, struct str *id);

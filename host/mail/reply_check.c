@@ -140,21 +140,11 @@ static int check_counts(const struct header *header, struct err *err)
         const char *name;
         size_t least, most;
     } limits[] = {
-        {"From",                      1, 1},
-        {"To",                        1, 1},
-        {"Cc",                        0, 0},
-        {"Bcc",                       0, 0},
-        {"Sender",                    0, 1},
-        {"Reply-To",                  0, 1},
-        {"Subject",                   0, 1},
-        {"Date",                      0, 1},
-        {"Message-ID",                0, 1},
-        {"In-Reply-To",               1, 1},
-        {"References",                0, 1},
-        {"Auto-Submitted",            0, 1},
-        {"MIME-Version",              0, 1},
-        {"Content-Type",              0, 1},
-        {"Content-Transfer-Encoding", 0, 1},
+        {"From", 1, 1},         {"To", 1, 1},           {"Cc", 0, 0},
+        {"Bcc", 0, 0},          {"Sender", 0, 1},       {"Reply-To", 0, 1},
+        {"Subject", 0, 1},      {"Date", 0, 1},         {"Message-ID", 0, 1},
+        {"In-Reply-To", 1, 1},  {"References", 0, 1},   {"Auto-Submitted", 0, 1},
+        {"MIME-Version", 0, 1}, {"Content-Type", 0, 1}, {"Content-Transfer-Encoding", 0, 1},
     };
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
         size_t count = header_count(header, str_of(limits[i].name));

@@ -98,14 +98,13 @@ static void header_text_is_encoded_when_it_must_be(void **state)
     static const struct {
         const char *subject, *field;
     } cases[] = {
-        {"",                                                "Subject:\r\n"                         },
-        {"Grüße",                                         "Subject: =?utf-8?B?R3LDvMOfZQ==?=\r\n"},
-        {"=?utf-8?B?R3LDvMOfZQ==?=",
-         "Subject: =?utf-8?B?PT91dGYtOD9CP1IzTER2TU9mWlE9PT89?=\r\n"                               },
-        {"a\x1B[1m",                                        "Subject: =?utf-8?B?YRtbMW0=?=\r\n"    },
+        {"", "Subject:\r\n"},
+        {"Grüße", "Subject: =?utf-8?B?R3LDvMOfZQ==?=\r\n"},
+        {"Re: =?utf-8?B?R3LDvMOfZQ==?=", "Subject: Re: =?utf-8?B?R3LDvMOfZQ==?=\r\n"},
+        {"a\x1B[1m", "Subject: =?utf-8?B?YRtbMW0=?=\r\n"},
         {"ääääääääääääääääääääää€",
          "Subject: =?utf-8?B?w6TDpMOkw6TDpMOkw6TDpMOkw6TDpMOkw6TDpMOkw6TDpMOkw6TDpMOk?=\r\n"
-         " =?utf-8?B?w6Tigqw=?=\r\n"                                                               },
+         " =?utf-8?B?w6Tigqw=?=\r\n"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct compose_reply parts = plain_reply();

@@ -42,28 +42,28 @@ static void the_section_ends_where_it_should(void **state)
         struct str raw;
         size_t count, body_offset;
     } cases[] = {
-        {STR(""),                         0, 0 },
-        {STR("\r\n"),                     0, 2 },
-        {STR("\n"),                       0, 1 },
-        {STR("\r"),                       0, 0 },
-        {STR("\r\nA: b\r\n"),             0, 2 },
-        {STR("A: b"),                     1, 4 },
-        {STR("A: b\r\n"),                 1, 6 },
-        {STR("A: b\r\n\r"),               1, 6 },
-        {STR("A: b\r\n\r\n"),             1, 8 },
-        {STR("A: b\n\nx"),                1, 6 },
-        {STR("A: b\r\nno field\r\nC: d"), 1, 6 },
-        {STR("A: b\r\n: d\r\n\r\n"),      1, 6 },
-        {STR("A: b\r\nB\r\n c: d\r\n"),   1, 6 },
-        {STR("A: b\r\nB B: d\r\n"),       1, 6 },
-        {STR(" A: b\r\n\r\n"),            0, 0 },
-        {STR("A: b\r\n \r\n\r\nx"),       1, 11},
-        {STR("A\0: b\r\n\r\n"),           0, 0 },
-        {STR("\xC3\xA9: b\r\n\r\n"),      0, 0 },
-        {STR("A:"),                       1, 2 },
-        {STR("A \t:\r"),                  1, 5 },
-        {STR("A:\n"),                     1, 3 },
-        {STR("A: b\rC: d\r\n\r\n"),       1, 13},
+        {STR(""), 0, 0},
+        {STR("\r\n"), 0, 2},
+        {STR("\n"), 0, 1},
+        {STR("\r"), 0, 0},
+        {STR("\r\nA: b\r\n"), 0, 2},
+        {STR("A: b"), 1, 4},
+        {STR("A: b\r\n"), 1, 6},
+        {STR("A: b\r\n\r"), 1, 6},
+        {STR("A: b\r\n\r\n"), 1, 8},
+        {STR("A: b\n\nx"), 1, 6},
+        {STR("A: b\r\nno field\r\nC: d"), 1, 6},
+        {STR("A: b\r\n: d\r\n\r\n"), 1, 6},
+        {STR("A: b\r\nB\r\n c: d\r\n"), 1, 6},
+        {STR("A: b\r\nB B: d\r\n"), 1, 6},
+        {STR(" A: b\r\n\r\n"), 0, 0},
+        {STR("A: b\r\n \r\n\r\nx"), 1, 11},
+        {STR("A\0: b\r\n\r\n"), 0, 0},
+        {STR("\xC3\xA9: b\r\n\r\n"), 0, 0},
+        {STR("A:"), 1, 2},
+        {STR("A \t:\r"), 1, 5},
+        {STR("A:\n"), 1, 3},
+        {STR("A: b\rC: d\r\n\r\n"), 1, 13},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct header header;
@@ -114,12 +114,12 @@ static void unfolding_leaves_no_line_end(void **state)
     const struct {
         struct str folded, value;
     } cases[] = {
-        {STR(" one\r\n two"),     STR("one two")},
-        {STR("\r\n\tone\r\n"),    STR("one")    },
-        {STR(" a\n b\r c\r\n\t"), STR("a b c")  },
-        {STR(" a\0b"),            STR("a\0b")   },
-        {STR(" \r\n \r\n"),       STR("")       },
-        {STR(""),                 STR("")       },
+        {STR(" one\r\n two"), STR("one two")},
+        {STR("\r\n\tone\r\n"), STR("one")},
+        {STR(" a\n b\r c\r\n\t"), STR("a b c")},
+        {STR(" a\0b"), STR("a\0b")},
+        {STR(" \r\n \r\n"), STR("")},
+        {STR(""), STR("")},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_true(str_equal(header_unfold(cases[i].folded, arena), cases[i].value));
