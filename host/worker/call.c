@@ -150,10 +150,11 @@ static int act(const struct call *call, struct worker_answer *answer)
     return 0;
 }
 
-/* The isolate that asked is still there. */
+/* The isolate that asked is still there, and has not been told to drop the run. */
 static bool is_awaited(const struct call *call)
 {
-    return call->run->isolate && call->run->attempt_count == call->attempt;
+    const struct run *run = call->run;
+    return run->isolate && run->attempt_count == call->attempt && !run->is_cancelled;
 }
 
 static int call_main(void *arg)
@@ -163,7 +164,7 @@ static int call_main(void *arg)
     struct worker_answer answer = {0};
     task_stage("a call of worker %s", run->worker->name);
     /* Cancelled, or its isolate killed, before it began: then it has not acted. */
-    if (is_awaited(call) && run->isolate->state == ISOLATE_READY && !run->is_cancelled) {
+    if (is_awaited(call) && run->isolate->state == ISOLATE_READY) {
         int result = act(call, &answer);
         if (is_awaited(call) && result == 0)
             send_answer(call, &answer);
