@@ -6,6 +6,7 @@
 #include "route.h"
 
 #include "base/mem.h"
+#include "mail/answer.h"
 #include "mail/compose.h"
 #include "mail/reply_check.h"
 #include "smtp/replies.h"
@@ -105,9 +106,6 @@ static struct str compose(const struct worker_passage *run,
 {
     const struct message *original = run->passage->message;
     struct str original_id = header_value(&original->header, STR("Message-ID"), arena);
-    struct str references = header_value(&original->header, STR("References"), arena);
-    if (references.length == 0)
-        references = header_value(&original->header, STR("In-Reply-To"), arena);
     struct compose_header *headers =
         arena_array(arena, struct compose_header, reply->header_count);
     for (size_t i = 0; i < reply->header_count; i++)
@@ -123,18 +121,13 @@ static struct str compose(const struct worker_passage *run,
         .headers = headers,
         .header_count = reply->header_count,
         .in_reply_to = original_id,
-        .references = str_of(
-            arena_printf(arena, "%.*s %.*s", STR_ARG(references), STR_ARG(original_id))),
+        .references = answer_references(&original->header, arena),
         .message_id = str_of(
             arena_printf(arena, "<%.*s@%s>", STR_ARG(id), run->passage->config->host_name)),
         .date_ms = unix_now_ms(),
     };
-    if (parts.subject.length == 0) {
-        struct str subject = header_value(&original->header, STR("Subject"), arena);
-        parts.subject = str_starts_nocase(subject, STR("Re:"))
-                            ? subject
-                            : str_of(arena_printf(arena, "Re: %.*s", STR_ARG(subject)));
-    }
+    if (parts.subject.length == 0)
+        parts.subject = answer_subject(&original->header, arena);
     return compose_reply(&parts, out, err) < 0 ? (struct str){0} : id;
 }
 
