@@ -102,6 +102,7 @@ class Server:
 
     def __init__(self, program, config):
         self.messages = []
+        self.is_told_to_end = False
         self.process = subprocess.Popen([program] + config, stdout=subprocess.PIPE)
         words = self.process.stdout.readline().split()
         if not words:
@@ -115,11 +116,12 @@ class Server:
             self.messages.append(line.rstrip(b"\r\n").decode(errors="backslashreplace"))
 
     def shut_down(self):
-        self.process.send_signal(signal.SIGTERM)
+        if not self.is_told_to_end and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        self.is_told_to_end = True
 
     def end(self):
-        if self.process.poll() is None:
-            self.shut_down()
+        self.shut_down()
         try:
             code = self.process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
