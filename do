@@ -13,7 +13,7 @@ lint_packages=(clang-format-14 clang-tidy-14 cppcheck lua-check python3)
 fuzz_packages=(clang-14 libclang-rt-14-dev)
 test_packages=(
     "${lint_packages[@]}" "${fuzz_packages[@]}"
-    openssl postfix procps python3-aiosmtpd python3-dnspython python3-pytest swaks
+    libnet-ssleay-perl openssl postfix python3-aiosmtpd python3-dnspython python3-pytest swaks
 )
 
 usage() {
@@ -71,7 +71,7 @@ install_packages() {
 build() { # PRESET
     local log="build/$1.log"
     mkdir -p build
-    if ! { cmake --preset "$1" && cmake --build "build/$1"; } >"$log" 2>&1; then
+    if ! { cmake --preset "$1" && cmake --build --preset "$1"; } >"$log" 2>&1; then
         tail -n 80 "$log" >&2
         echo "./do: the $1 build failed; all it said is in $log" >&2
         return 1
@@ -124,7 +124,7 @@ unit_tests() {
 
 integration_tests() {
     POSTERN=$PWD/build/release/postern /usr/bin/python3 -m pytest tests/integration \
-        -q -p no:cacheprovider --junitxml=build/pytest.xml
+        tests/lint -q -p no:cacheprovider --junitxml=build/pytest.xml
 }
 
 sum_up() {

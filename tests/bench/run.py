@@ -1,0 +1,259 @@
+"""Measures postern between a load generator and a sink (postern-bench) on loopback: a table on the terminal,
+and every figure in build/bench.json as {name, value, unit, target, ok}.
+
+usage: run.py --build DIRECTORY [--smoke] [--rounds N] [--messages N] [--corpus DIRECTORY]
+
+The ways a message can take are measured in turn, round after round, so that whatever else the machine does
+falls on all of them; figures are medians over the rounds, and ratios are those of one round:
+
+    ceiling   load -> sink
+    plain     load -> postern, a rule forwards -> sink
+    worker    load -> postern, a script forwards -> sink
+
+Sessions carry one message each, as from the open internet; `kept` is `plain` with 100 in each. CPU time of
+postern is its whole process tree's. Memory is PSS, so that what processes share counts once."""
+import argparse
+import json
+import os
+import pathlib
+import resource
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+TICKS = os.sysconf("SC_CLK_TCK")
+WAYS = {
+    "ceiling": ["--to", "plain@bench.test"],
+    "plain": ["--to", "plain@bench.test"],
+    "worker": ["--to", "worker@bench.test"],
+    "kept": ["--to", "plain@bench.test", "--per-connection", "100"],
+}
+SCRIPT = """return {
+  email = function(message)
+    message:forward("ben@next.test")
+  end,
+}
+"""
+
+
+# --- process trees ---
+
+
+def tree(pid):
+    """The process and all below it."""
+    parents = {}
+    for entry in pathlib.Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                after_name = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+            except OSError:
+                continue  # it has just ended
+            parents.setdefault(int(after_name[1]), []).append(int(entry.name))
+    found = [pid]
+    for each in found:
+        found += parents.get(each, [])
+    return found
+
+
+def cpu_seconds(pid):
+    """Of a tree, those of its ended children included."""
+    ticks = 0
+    for each in tree(pid):
+        fields = pathlib.Path(f"/proc/{each}/stat").read_text().rsplit(")", 1)[1].split()
+        ticks += sum(map(int, fields[11:15]))
+    return ticks / TICKS
+
+
+def memory_kib(pid):
+    total = 0
+    for each in tree(pid):
+        for line in pathlib.Path(f"/proc/{each}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                total += int(line.split()[1])
+    return total
+
+
+# --- the programs ---
+
+
+class Program:
+    """A program that says on which port it listens, in a line that begins with "listening"."""
+
+    def __init__(self, *command, log=None):
+        self.process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE, stderr=log, text=True)
+        line = self.process.stdout.readline()
+        if not line.startswith("listening"):
+            sys.exit(f"{command[0]} did not start; see {log.name if log else 'above'}")
+        self.port = int(line.replace(":", " ").split()[-1])
+        self.pid = self.process.pid
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        rest, _ = self.process.communicate(timeout=60)
+        return rest
+
+
+class Bench:
+    def __init__(self, options, folder):
+        self.options = options
+        self.folder = folder
+        self.bench = options.build / "postern-bench"
+        self.sink = Program(self.bench, "sink")
+        self.accepted = 0
+
+    def start_postern(self):
+        rules = self.folder / "rules"
+        rules.mkdir(exist_ok=True)
+        (rules / "work.lua").write_text(SCRIPT)
+        (rules / "host.yaml").write_text(json.dumps({
+            "name": "mx.bench.test",
+            "listen": [{"address": "127.0.0.1:0"}],
+            "state": str(self.folder / "state"),
+            "scripts": ".",
+            "routes": {"*": {"host": "127.0.0.1", "port": self.sink.port, "tls": "none"}},
+            "limits": {"connections": 20000, "connections_per_address": 20000},
+            "log": {"level": "warn"},
+        }))
+        (rules / "bench.test.yaml").write_text(json.dumps({"domain": "bench.test", "rules": [
+            {"to": "plain@", "forward": "ben@next.test"},
+            {"to": "worker@", "worker": "work"},
+        ]}))
+        with open(self.folder / "postern.log", "ab") as log:
+            return Program(self.options.build / "postern", "serve", rules, log=log)
+
+    def load(self, port, messages, way):
+        content = ["--corpus", self.options.corpus] if self.options.corpus else []
+        done = subprocess.run([self.bench, "load", "--server", f"127.0.0.1:{port}", "--messages", str(messages),
+                               "--sessions", str(self.options.sessions), *content, *WAYS[way]],
+                              stdout=subprocess.PIPE, text=True, timeout=600, check=False)
+        report = json.loads(done.stdout) if done.stdout else {}
+        if done.returncode != 0:
+            sys.exit(f"{way}: not every message was taken: {report.get('codes')}")
+        self.accepted += messages
+        return report
+
+    def measure(self, way, postern):
+        """One way, once: rate, latencies, and CPU seconds of both sides."""
+        port = self.sink.port if way == "ceiling" else postern.port
+        sink_before, postern_before = cpu_seconds(self.sink.pid), cpu_seconds(postern.pid)
+        report = self.load(port, self.options.messages, way)
+        report["around_cpu"] = report["cpu_seconds"] + cpu_seconds(self.sink.pid) - sink_before
+        report["postern_cpu"] = cpu_seconds(postern.pid) - postern_before
+        return report
+
+    def rounds(self):
+        postern = self.start_postern()
+        for way in WAYS:
+            self.load(postern.port, max(20, self.options.messages // 20), way)
+        results = []
+        for number in range(self.options.rounds):
+            results.append({way: self.measure(way, postern) for way in WAYS})
+            print(f"round {number + 1}: " + ", ".join(
+                f"{way} {report['per_second']:,.0f}/s" for way, report in results[-1].items()), flush=True)
+        postern.stop()
+        return results
+
+    def idle_connection_kib(self):
+        postern = self.start_postern()
+        self.load(postern.port, 20, "plain")
+        before = memory_kib(postern.pid)
+        count = self.options.idle
+        holder = subprocess.Popen([self.bench, "idle", "--server", f"127.0.0.1:{postern.port}", "--sessions",
+                                   str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        if holder.stdout.readline() != f"idle {count}\n":
+            sys.exit("the idle connections were not all taken")
+        time.sleep(0.2)
+        after = memory_kib(postern.pid)
+        holder.communicate(timeout=60)
+        postern.stop()
+        return (after - before) / count
+
+    def check_sink(self):
+        taken = json.loads(self.sink.stop())["messages"]
+        if taken != self.accepted:
+            sys.exit(f"{self.accepted} messages were accepted, {taken} arrived")
+
+
+# --- figures ---
+
+
+def figure(name, value, unit, target=None):
+    """`target` is such as (">=", 0.3)."""
+    is_met = None
+    if target:
+        is_met = value >= target[1] if target[0] == ">=" else value <= target[1]
+    return {"name": name, "value": round(value, 4), "unit": unit,
+            "target": f"{target[0]} {target[1]}" if target else None, "ok": is_met}
+
+
+def median_of(results, value):
+    return statistics.median(value(ways) for ways in results)
+
+
+def figures_of(results, idle_kib, messages):
+    figures = []
+    for way in WAYS:
+        figures.append(figure(f"{way}_rate", median_of(results, lambda ways: ways[way]["per_second"]), "messages/s"))
+        for percentile in ("p50", "p99"):
+            figures.append(figure(f"{way}_latency_{percentile}", median_of(
+                results, lambda ways: ways[way]["latency_ms"][percentile]), "ms"))
+    for way in ("plain", "worker", "kept"):
+        figures.append(figure(f"{way}_cpu", median_of(
+            results, lambda ways: ways[way]["postern_cpu"]) / messages * 1000, "CPU s/1000 messages"))
+    figures.append(figure("loader_and_sink_cpu", median_of(
+        results, lambda ways: ways["plain"]["around_cpu"]) / messages * 1000, "CPU s/1000 messages"))
+    figures.append(figure("plain_forward_vs_ceiling", median_of(
+        results, lambda ways: ways["plain"]["per_second"] / ways["ceiling"]["per_second"]), "ratio", (">=", 0.3)))
+    figures.append(figure("plain_forward_cpu_vs_loader_and_sink", median_of(
+        results, lambda ways: ways["plain"]["postern_cpu"] / ways["plain"]["around_cpu"]), "ratio", ("<=", 2.5)))
+    figures.append(figure("worker_vs_plain_forward", median_of(
+        results, lambda ways: ways["worker"]["per_second"] / ways["plain"]["per_second"]), "ratio", (">=", 0.85)))
+    figures.append(figure("idle_connection_kib", idle_kib, "KiB", ("<=", 24)))
+    return figures
+
+
+def print_table(figures):
+    print(f"\n{'figure':40} {'value':>12}  {'unit':22} {'target':>8}")
+    for each in figures:
+        verdict = {None: "", True: "ok", False: "MISSED"}[each["ok"]]
+        print(f"{each['name']:40} {each['value']:12,.3f}  {each['unit']:22} {each['target'] or '':>8}  {verdict}")
+
+
+def read_options():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", type=pathlib.Path, required=True)
+    parser.add_argument("--smoke", action="store_true", help="few messages, no verdict: does it all work?")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--messages", type=int, default=20000)
+    parser.add_argument("--sessions", type=int, default=40)
+    parser.add_argument("--idle", type=int, default=5000)
+    parser.add_argument("--corpus", help="a folder of .eml files, instead of one message of 5 KB")
+    options = parser.parse_args()
+    if options.smoke:
+        options.rounds, options.messages, options.sessions, options.idle = 1, 200, 10, 50
+    return options
+
+
+def main():
+    options = read_options()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    with tempfile.TemporaryDirectory(prefix="postern-bench-") as folder:
+        bench = Bench(options, pathlib.Path(folder))
+        results = bench.rounds()
+        idle_kib = bench.idle_connection_kib()
+        bench.check_sink()
+    figures = figures_of(results, idle_kib, options.messages)
+    print_table(figures)
+    path = options.build.parent / "bench.json"
+    path.write_text(json.dumps(figures, indent=2) + "\n")
+    print(f"\nall figures: {path}")
+    return 0 if options.smoke or all(each["ok"] is not False for each in figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
