@@ -40,8 +40,7 @@ static inline void print_problems(void)
 }
 
 static const struct rule_vocabulary with_postmaster = {
-    .postmaster = {"postmaster@corp.test", sizeof "postmaster@corp.test" - 1}
-};
+    .postmaster = {"postmaster@corp.test", sizeof "postmaster@corp.test" - 1}};
 
 /* Loads one file, which must have no problems. */
 static inline void load(const char *text)

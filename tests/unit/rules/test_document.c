@@ -107,30 +107,31 @@ struct bad {
 };
 
 static const struct bad bad_documents[] = {
-    {"a: 1\nb: &x 2\n",        2, 4, "anchors (&name) are not supported"     },
-    {"a: *x\n",                1, 4, "aliases (*name) are not supported"     },
-    {"a: [1, *x]\n",           1, 8, "aliases"                               },
-    {"a: !!str 1\n",           1, 4, "tags (!name) are not supported"        },
-    {"a: !x {b: 1}\n",         1, 4, "tags"                                  },
-    {"<<: {a: 1}\n",           1, 1, "merge keys"                            },
-    {"a: 1\nb: 2\na: 3\n",     3, 1, "'a' stands here twice: first in line 1"},
-    {"? [a]\n: 1\n",           1, 3, "a key must be text"                    },
-    {"~: 1\n",                 1, 1, "a key must be text"                    },
-    {"a: 1\n---\nb: 1\n",      2, 1, "a second document"                     },
-    {"a:\n\tb: 1\n",           2, 1, "a tab"                                 },
-    {"a: @b\n",                1, 4, "must be in quotes"                     },
-    {"\xc3\xa9: @b\n",         1, 4, "must be in quotes"                     },
-    {"a: b: c\n",              1, 5, "a second ': '"                         },
-    {"a: 1\n  b: 2\n",         2, 4, "a second ': '"                         },
-    {"a:\n    b: 1\n  c: 2\n", 3, 3, "line up"                               },
-    {"a: [1, 2\nb: 3\n",       2, 2, "',' or ']' is missing"                 },
-    {"a: {b: 1\n",             2, 1, "',' or '}' is missing"                 },
-    {"a: \"open\n",            2, 1, "end of stream"                         },
-    {"a: \xff\n",              1, 4, "not UTF-8"                             },
-    {"a: b\nc: \xc0\x80\n",    2, 4, "not UTF-8"                             },
-    {"a: \x01\n",              1, 4, "control character"                     },
+    {"a: 1\nb: &x 2\n", 2, 4, "anchors (&name) are not supported"},
+    {"a: *x\n", 1, 4, "aliases (*name) are not supported"},
+    {"a: [1, *x]\n", 1, 8, "aliases"},
+    {"a: !!str 1\n", 1, 4, "tags (!name) are not supported"},
+    {"a: !x {b: 1}\n", 1, 4, "tags"},
+    {"<<: {a: 1}\n", 1, 1, "merge keys"},
+    {"a: 1\nb: 2\na: 3\n", 3, 1, "'a' stands here twice: first in line 1"},
+    {"? [a]\n: 1\n", 1, 3, "a key must be text"},
+    {"~: 1\n", 1, 1, "a key must be text"},
+    {"a: 1\n---\nb: 1\n", 2, 1, "a second document"},
+    {"a:\n\tb: 1\n", 2, 1, "a tab"},
+    {"a: @b\n", 1, 4, "must be in quotes"},
+    {"\xc3\xa9: @b\n", 1, 4, "must be in quotes"},
+    {"a: b: c\n", 1, 5, "a second ': '"},
+    {"a: 1\n  b: 2\n", 2, 4, "a second ': '"},
+    {"a:\n    b: 1\n  c: 2\n", 3, 3, "line up"},
+    {"a: [1, 2\nb: 3\n", 2, 2, "',' or ']' is missing"},
+    {"a: {b: 1\n", 2, 1, "',' or '}' is missing"},
+    {"a: \"open\n", 2, 1, "end of stream"},
+    {"a: \xff\n", 1, 4, "not UTF-8"},
+    {"a: b\nc: \xc0\x80\n", 2, 4, "not UTF-8"},
+    {"a: \x01\n", 1, 4, "control character"},
     {"\xff\xfe"
-     "a",                 1, 1, "not UTF-8"                             },
+     "a",
+     1, 1, "not UTF-8"},
 };
 
 static void what_is_refused_is_told_with_its_place(void **state)
@@ -260,18 +261,18 @@ static void sizes_have_units(void **state)
 {
     (void)state;
     static const struct quantity cases[] = {
-        {"[25MiB]",                true,  25ULL << 20},
-        {"[64 KiB]",               true,  64 << 10   },
-        {"[1000000]",              true,  1000000    },
-        {"[2kb]",                  true,  2000       },
-        {"[0]",                    true,  0          },
-        {"[1.5MiB]",               false, 0          },
-        {"[-1]",                   false, 0          },
-        {"[MiB]",                  false, 0          },
-        {"[1 parsec]",             false, 0          },
-        {"[999999999999999999GB]", false, 0          },
-        {"[9000GB]",               false, 0          },
-        {"[[]]",                   false, 0          },
+        {"[25MiB]", true, 25ULL << 20},
+        {"[64 KiB]", true, 64 << 10},
+        {"[1000000]", true, 1000000},
+        {"[2kb]", true, 2000},
+        {"[0]", true, 0},
+        {"[1.5MiB]", false, 0},
+        {"[-1]", false, 0},
+        {"[MiB]", false, 0},
+        {"[1 parsec]", false, 0},
+        {"[999999999999999999GB]", false, 0},
+        {"[9000GB]", false, 0},
+        {"[[]]", false, 0},
     };
     assert_quantities(cases, sizeof cases / sizeof *cases, node_to_bytes);
 }
@@ -280,15 +281,9 @@ static void durations_have_units(void **state)
 {
     (void)state;
     static const struct quantity cases[] = {
-        {"[100ms]", true,  100      },
-        {"[30s]",   true,  30000    },
-        {"[5 m]",   true,  300000   },
-        {"[1h]",    true,  3600000  },
-        {"[2d]",    true,  172800000},
-        {"[0]",     true,  0        },
-        {"[30]",    false, 0        },
-        {"[s]",     false, 0        },
-        {"['']",    false, 0        },
+        {"[100ms]", true, 100},  {"[30s]", true, 30000},    {"[5 m]", true, 300000},
+        {"[1h]", true, 3600000}, {"[2d]", true, 172800000}, {"[0]", true, 0},
+        {"[30]", false, 0},      {"[s]", false, 0},         {"['']", false, 0},
     };
     assert_quantities(cases, sizeof cases / sizeof *cases, node_to_duration_ms);
 }
