@@ -18,12 +18,13 @@ struct process {
     uv_process_t handle;
     struct task_wait exited;
     int signal;
+    int status;
 };
 
 static void on_exit_of_child(uv_process_t *handle, int64_t status, int signal)
 {
     struct process *process = handle->data;
-    (void)status;
+    process->status = (int)status;
     process->signal = signal;
     task_wake(&process->exited, 0);
 }
@@ -38,8 +39,8 @@ int process_start(const struct process_options *options, struct process **starte
     invariant(options->fd_count <= PROCESS_FDS_MAX, "process: too many fds");
     uv_stdio_container_t stdio[FIRST_FD + PROCESS_FDS_MAX] = {
         {.flags = UV_IGNORE},
-        {                      .flags = UV_IGNORE                 },
-        { .flags = UV_INHERIT_FD,                  .data.fd = 2},
+        {.flags = UV_IGNORE},
+        {.flags = UV_INHERIT_FD, .data.fd = 2},
     };
     for (size_t i = 0; i < options->fd_count; i++) {
         stdio[FIRST_FD + i].flags = UV_INHERIT_FD;
@@ -82,6 +83,11 @@ int process_wait(struct process *process, uint64_t deadline_ms)
 int process_signal(const struct process *process)
 {
     return process->signal;
+}
+
+int process_status(const struct process *process)
+{
+    return process->status;
 }
 
 uint64_t process_cpu_ns(const struct process *process)

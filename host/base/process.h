@@ -18,14 +18,15 @@ struct process_options {
 #define PROCESS_FDS_MAX 4
 
 /* The child's stdin and stdout are /dev/null, its stderr is ours. Returns 0 or negative errno. */
-int process_start(const struct process_options *options, struct process **process);
+int process_start(const struct process_options *options, struct process **started);
 pid_t process_pid(const struct process *process);
 /* SIGKILL; nothing when it has ended. */
 void process_kill(struct process *process);
 /* Waits until it has ended: 0, -ETIMEDOUT or -ECANCELED. */
 int process_wait(struct process *process, uint64_t deadline_ms);
-/* After the end: the signal that ended it, or 0. */
+/* After the end: the signal that ended it, or 0; and its exit status if it was 0. */
 int process_signal(const struct process *process);
+int process_status(const struct process *process);
 /* CPU time its threads have used; after the end 0. One system call. */
 uint64_t process_cpu_ns(const struct process *process);
 /* After the end, which process_wait has told. */

@@ -32,7 +32,7 @@
 enum isolate_exit {
     ISOLATE_EXIT_PROTOCOL = 95, /* the host said what it must not */
     ISOLATE_EXIT_SANDBOX = 96,  /* the sandbox could not be entered */
-    ISOLATE_EXIT_CPU = 97,      /* past the hard limit, and the host did not kill it */
+    ISOLATE_EXIT_CPU = WIRE_EXIT_CPU, /* past the hard limit, and the host did not kill it */
     ISOLATE_EXIT_LUA = 98,      /* a Lua error outside all protection */
 };
 

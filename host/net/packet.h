@@ -13,7 +13,7 @@
 struct net_packet_socket;
 
 /* Takes over `fd` and makes it non-blocking. Returns 0 or negative errno (`fd` stays the caller's). */
-int net_packet_open(int fd, struct net_packet_socket **socket);
+int net_packet_open(int fd, struct net_packet_socket **opened);
 /* Ends the connection: all who wait get -EPIPE, as does every later call. */
 void net_packet_break(struct net_packet_socket *socket);
 /* When nobody waits any more. */

@@ -162,7 +162,6 @@ static int call_main(void *arg)
     struct call *call = arg;
     struct run *run = call->run;
     struct worker_answer answer = {0};
-    task_stage("a call of worker %s", run->worker->name);
     /* Cancelled, or its isolate killed, before it began: then it has not acted. */
     if (is_awaited(call) && run->isolate->state == ISOLATE_READY) {
         int result = act(call, &answer);

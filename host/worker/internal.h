@@ -96,15 +96,19 @@ void isolate_start(struct worker *worker);
 /* Ends it: no new messages, SIGKILL; the first reason given counts. The runs' fates follow, from the life
  * task. */
 void isolate_kill(struct isolate_process *isolate, enum isolate_end why, uint32_t culprit);
-/* Sends a frame. Deadline 0 never waits (-EAGAIN). Other errors as net_packet_send. */
-int isolate_send(struct isolate_process *isolate, const struct wire_frame *frame,
-                 int pass_fd, uint64_t deadline_ms);
+void isolate_release(struct isolate_process *isolate);
 /* The run of this number, or NULL. */
 struct run *isolate_run(const struct isolate_process *isolate, uint32_t number);
 
+/* --- isolate_send.c --- */
+
+/* Sends a frame. Deadline 0 never waits (-EAGAIN). Other errors as net_packet_send. */
+int isolate_send(struct isolate_process *isolate, const struct wire_frame *frame,
+                 int pass_fd, uint64_t deadline_ms);
+
 /* --- watchdog.c --- */
 
-int isolate_watch(void *isolate); /* a task */
+int isolate_watch(void *arg); /* a task; arg: struct isolate_process * */
 
 /* --- run.c --- */
 
@@ -123,7 +127,7 @@ struct run {
     struct worker_outcome *outcome;
     struct arena *arena;
     struct task_wait decided;
-    bool is_again; /* the isolate died of another: worker_run tries once more */
+    bool is_again; /* the isolate died of another: attempt.c tries once more */
 
     struct buf email; /* EMAIL's payload */
     int raw_fd;       /* the sealed memfd of a large message, or -1 */
@@ -138,6 +142,12 @@ struct run {
     uint64_t cancel_deadline_ms;
 };
 
+/* Gives the run a number and a place in a ready isolate. */
+void run_enter(struct run *run, struct isolate_process *isolate);
+/* Takes it out, and cancels its calls; drops the isolate's reference. */
+void run_leave(struct run *run);
+/* Tells the caller, unless he has been told or has gone. */
+void run_decide(struct run *run, enum worker_result result, struct str text);
 /* Drops one reference; the last one calls actions.end and frees. */
 void run_release(struct run *run);
 /* A frame about a run. Returns 0, or -EPROTO when the isolate has no business saying it. */

@@ -29,7 +29,7 @@ static struct isolate_process *isolate_new(struct worker *worker)
     return isolate;
 }
 
-static void isolate_release(struct isolate_process *isolate)
+void isolate_release(struct isolate_process *isolate)
 {
     if (--isolate->references)
         return;
@@ -47,59 +47,6 @@ struct run *isolate_run(const struct isolate_process *isolate, uint32_t number)
 {
     struct run *run = isolate->slots[number % isolate->worker->limits.messages_max];
     return run && run->number == number ? run : NULL;
-}
-
-/* --- sending --- */
-
-static int take_send_turn(struct isolate_process *isolate, uint64_t deadline_ms)
-{
-    while (isolate->is_sending) {
-        int result =
-            deadline_ms ? task_signal_wait(&isolate->send_turn, deadline_ms) : -EAGAIN;
-        if (result != 0)
-            return result;
-    }
-    isolate->is_sending = true;
-    return 0;
-}
-
-/* A frame that stops half-way would garble all that follow. */
-static int send_packets(struct isolate_process *isolate, const struct wire_frame *frame,
-                        int pass_fd, uint64_t deadline_ms)
-{
-    struct wire_packet_head head;
-    struct str part;
-    size_t offset = 0;
-    bool is_first = true, more;
-    do {
-        more = wire_packet_cut(frame, &offset, &head, &part);
-        const struct str parts[] = {
-            {(const char *)&head, sizeof head},
-            part
-        };
-        int result = net_packet_send(isolate->socket, parts, 2, is_first ? pass_fd : -1,
-                                     deadline_ms);
-        if (result != 0 && !is_first)
-            isolate_kill(isolate, ISOLATE_VIOLATION, 0);
-        if (result != 0)
-            return result;
-        is_first = false;
-    } while (more);
-    return 0;
-}
-
-int isolate_send(struct isolate_process *isolate, const struct wire_frame *frame,
-                 int pass_fd, uint64_t deadline_ms)
-{
-    isolate->references++;
-    int result = take_send_turn(isolate, deadline_ms);
-    if (result == 0) {
-        result = send_packets(isolate, frame, pass_fd, deadline_ms);
-        isolate->is_sending = false;
-        task_signal_raise(&isolate->send_turn);
-    }
-    isolate_release(isolate);
-    return result;
 }
 
 /* --- starting --- */
@@ -260,12 +207,14 @@ void isolate_kill(struct isolate_process *isolate, enum isolate_end why, uint32_
         net_packet_break(isolate->socket);
 }
 
-/* A death that nobody ordered: whoever ran is at fault. */
-static void find_culprit(struct isolate_process *isolate)
+/* After the process's end. A death that nobody ordered is the fault of whoever ran; a run past its CPU limit
+ * may have ended the process before the watchdog looked. */
+static void settle_blame(struct isolate_process *isolate, int status)
 {
-    if (isolate->culprit && isolate_run(isolate, isolate->culprit))
-        return;
-    isolate->culprit = isolate->gauge ? isolate->gauge->run : 0;
+    if (isolate->why == ISOLATE_DIED && status == WIRE_EXIT_CPU)
+        isolate->why = ISOLATE_CPU;
+    if (!isolate->culprit || !isolate_run(isolate, isolate->culprit))
+        isolate->culprit = isolate->gauge ? isolate->gauge->run : 0;
 }
 
 static void end_process(struct isolate_process *isolate)
@@ -278,6 +227,7 @@ static void end_process(struct isolate_process *isolate)
     if (isolate->process) {
         process_kill(isolate->process);
         process_wait(isolate->process, TASK_FOREVER);
+        settle_blame(isolate, process_status(isolate->process));
         process_free(isolate->process);
     }
     if (isolate->socket)
@@ -304,7 +254,6 @@ static int live(void *arg)
         worker_load_failed(worker, &err);
     else if (isolate->why != ISOLATE_STOPPED)
         worker_failed(worker);
-    find_culprit(isolate);
     list_foreach (node, &isolate->runs)
         run_isolate_died(list_entry(node, struct run, node));
     worker_places_changed(worker);

@@ -9,11 +9,8 @@
  * freed, after actions.end, when the caller, the isolate and all calls have dropped it. */
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "internal.h"
-
-#include "base/mem.h"
 
 #define ATTEMPTS_MAX        3
 #define CANCEL_MS           2000
@@ -21,32 +18,6 @@
 #define TRACEBACK_BYTES_MAX 16384
 
 /* --- references --- */
-
-static struct run *run_new(struct worker *worker, const struct worker_actions *actions,
-                           struct arena *arena, struct worker_outcome *outcome)
-{
-    struct run *run = mem_zero(1, sizeof *run);
-    worker_run_begun();
-    run->references = 1;
-    run->worker = worker_keep(worker);
-    run->deadline_ms = task_in_ms(worker->limits.wall_ms);
-    run->actions = *actions;
-    run->arena = arena;
-    run->outcome = outcome;
-    run->raw_fd = -1;
-    buf_init(&run->email, WIRE_FRAME_BYTES_MAX);
-    list_init(&run->node);
-    list_init(&run->calls);
-    return run;
-}
-
-static void forget_email(struct run *run)
-{
-    buf_free(&run->email);
-    if (run->raw_fd >= 0)
-        close(run->raw_fd);
-    run->raw_fd = -1;
-}
 
 void run_release(struct run *run)
 {
@@ -66,7 +37,7 @@ static struct str shortened(struct str text, size_t bytes_max)
 }
 
 /* Tells the caller, unless he has been told or has gone. */
-static void decide(struct run *run, enum worker_result result, struct str text)
+void run_decide(struct run *run, enum worker_result result, struct str text)
 {
     if (!run->outcome)
         return;
@@ -85,7 +56,7 @@ static void run_again(struct run *run)
 
 /* --- in and out of an isolate --- */
 
-static void enter(struct run *run, struct isolate_process *isolate)
+void run_enter(struct run *run, struct isolate_process *isolate)
 {
     struct run **slot;
     do {
@@ -106,7 +77,7 @@ static void enter(struct run *run, struct isolate_process *isolate)
 }
 
 /* May free the run. */
-static void leave(struct run *run)
+void run_leave(struct run *run)
 {
     struct isolate_process *isolate = run->isolate;
     isolate->slots[run->number % run->worker->limits.messages_max] = NULL;
@@ -133,7 +104,7 @@ void run_cancel(struct run *run)
 
 void run_wall_time_over(struct run *run)
 {
-    decide(run, WORKER_EXCEEDED_WALL_TIME, STR("wall time is over"));
+    run_decide(run, WORKER_EXCEEDED_WALL_TIME, STR("wall time is over"));
     run_cancel(run);
 }
 
@@ -166,13 +137,13 @@ void run_isolate_died(struct run *run)
     const struct isolate_process *isolate = run->isolate;
     enum worker_result result = result_of_culprit(isolate);
     if (isolate->culprit == run->number)
-        decide(run, result, text_of_culprit(result));
+        run_decide(run, result, text_of_culprit(result));
     else if (run->action_count || run->attempt_count >= ATTEMPTS_MAX ||
              worker_is_stopping())
-        decide(run, WORKER_CRASHED, STR("the isolate was lost to another message"));
+        run_decide(run, WORKER_CRASHED, STR("the isolate was lost to another message"));
     else if (run->outcome)
         run_again(run);
-    leave(run);
+    run_leave(run);
 }
 
 /* --- frames --- */
@@ -206,8 +177,8 @@ static int take_done(struct run *run, struct str payload)
     run->outcome->traceback =
         arena_str(run->arena, shortened(traceback, TRACEBACK_BYTES_MAX));
     run->outcome->cpu_us = cpu_us > 0 && cpu_us < 1e15 ? (uint64_t)cpu_us : 0;
-    decide(run, result, shortened(value_get_string(done, "text", STR("")), TEXT_BYTES_MAX));
-    forget_email(run);
+    run_decide(run, result,
+               shortened(value_get_string(done, "text", STR("")), TEXT_BYTES_MAX));
     return 0;
 }
 
@@ -217,7 +188,7 @@ static int take_end(struct run *run)
         return -EPROTO;
     if (run->is_done)
         run->worker->failure_count = 0;
-    leave(run);
+    run_leave(run);
     return 0;
 }
 
@@ -264,81 +235,4 @@ int run_take(struct isolate_process *isolate, const struct wire_frame *frame)
     default:
         return -EPROTO;
     }
-}
-
-/* --- the caller --- */
-
-/* No isolate: the outcome says why. Returns 0, or -ECANCELED. */
-static int decide_without_place(struct run *run, int why)
-{
-    switch (why) {
-    case -ECANCELED:
-        return why;
-    case -ETIMEDOUT:
-        decide(run, WORKER_EXCEEDED_WALL_TIME, STR("no place in an isolate in time"));
-        return 0;
-    case -ENOEXEC:
-        decide(run, WORKER_BROKEN, str_of(run->worker->broken.text));
-        return 0;
-    case -ESHUTDOWN:
-        decide(run, WORKER_CRASHED, STR("the host is stopping"));
-        return 0;
-    default:
-        decide(run, WORKER_CRASHED, STR("the worker's isolate keeps crashing"));
-        return 0;
-    }
-}
-
-/* Says EMAIL. What did not go out at all is taken back; a dying isolate gives the run its fate itself. */
-static int send_email(struct run *run)
-{
-    const struct wire_frame frame = {
-        .type = WIRE_EMAIL, .run = run->number, .payload = buf_view(&run->email)};
-    int result = isolate_send(run->isolate, &frame, run->raw_fd, run->deadline_ms);
-    if (result == 0 || run->isolate == NULL || run->isolate->state == ISOLATE_ENDING)
-        return 0;
-    if (result == -ECANCELED || result == -ETIMEDOUT)
-        leave(run);
-    else
-        isolate_kill(run->isolate, ISOLATE_DIED, 0);
-    return result == -ECANCELED || result == -ETIMEDOUT ? result : 0;
-}
-
-static int attempt(struct run *run)
-{
-    task_wait_init(&run->decided);
-    run->is_again = false;
-    int result = worker_place(run->worker, run->deadline_ms);
-    if (result != 0)
-        return decide_without_place(run, result);
-    enter(run, run->worker->isolate);
-    result = send_email(run);
-    if (result != 0)
-        return decide_without_place(run, result);
-    return task_wait(&run->decided, TASK_FOREVER);
-}
-
-int worker_run(struct worker *worker, const struct worker_email *email,
-               const struct worker_actions *actions, struct arena *arena,
-               struct worker_outcome *outcome)
-{
-    *outcome = (struct worker_outcome){.result = WORKER_CRASHED};
-    struct run *run = run_new(worker, actions, arena, outcome);
-    task_stage("running worker %s", worker->name);
-    int result = email_encode(email, &run->email, &run->raw_fd);
-    if (result != 0)
-        decide(run, WORKER_CRASHED, STR("no memory to hand the message over"));
-    while (run->outcome && result == 0) {
-        result = attempt(run);
-        if (!run->is_again)
-            break;
-    }
-    if (run->outcome && result == -ETIMEDOUT) /* the caller's own deadline */
-        decide(run, WORKER_EXCEEDED_WALL_TIME, STR("the caller's time is over"));
-    run->outcome = NULL;
-    forget_email(run);
-    if (run->isolate && !run->is_done && !run->is_cancelled)
-        run_cancel(run);
-    run_release(run);
-    return result == -ECANCELED ? result : 0;
 }

@@ -82,6 +82,8 @@
 
 #define WIRE_SOCKET_FD 3
 #define WIRE_GAUGE_FD  4
+/* Its exit status when it ended itself, past the hard CPU limit, before the host did. */
+#define WIRE_EXIT_CPU 97
 
 enum wire_type {
     WIRE_LOAD = 1,

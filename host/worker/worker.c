@@ -11,9 +11,7 @@ static struct {
     size_t isolate_count, run_count;
     bool is_stopping;
     struct task_signal ended; /* an isolate or a run */
-} all = {
-    .workers = {&all.workers, &all.workers}
-};
+} all = {.workers = {&all.workers, &all.workers}};
 
 /* Any error is -ENOBUFS: past the frame's ceiling. */
 static int encode_load(const struct worker_options *options, struct buf *out)
@@ -47,6 +45,7 @@ static int encode_load(const struct worker_options *options, struct buf *out)
 
 struct worker *worker_new(const struct worker_options *options)
 {
+    invariant(options->limits.messages_max > 0, "worker: no message may be in flight");
     struct worker *worker = mem_zero(1, sizeof *worker);
     worker->references = 1;
     worker->name = mem_copy_text(options->name.at, options->name.length);

@@ -1,0 +1,109 @@
+/* worker_run: the caller's side of a run. It waits for a place, says EMAIL and waits for the decision; once
+ * more, in a fresh isolate, when the first died of another message. */
+#include <errno.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+#include "base/mem.h"
+
+static struct run *run_new(struct worker *worker, const struct worker_actions *actions,
+                           struct arena *arena, struct worker_outcome *outcome)
+{
+    struct run *run = mem_zero(1, sizeof *run);
+    worker_run_begun();
+    run->references = 1;
+    run->worker = worker_keep(worker);
+    run->deadline_ms = task_in_ms(worker->limits.wall_ms);
+    run->actions = *actions;
+    run->arena = arena;
+    run->outcome = outcome;
+    run->raw_fd = -1;
+    buf_init(&run->email, WIRE_FRAME_BYTES_MAX);
+    list_init(&run->node);
+    list_init(&run->calls);
+    return run;
+}
+
+static void forget_email(struct run *run)
+{
+    buf_free(&run->email);
+    if (run->raw_fd >= 0)
+        close(run->raw_fd);
+    run->raw_fd = -1;
+}
+
+/* No isolate: the outcome says why. Returns 0, or -ECANCELED. */
+static int decide_without_place(struct run *run, int why)
+{
+    switch (why) {
+    case -ECANCELED:
+        return why;
+    case -ETIMEDOUT:
+        run_decide(run, WORKER_EXCEEDED_WALL_TIME, STR("no place in an isolate in time"));
+        return 0;
+    case -ENOEXEC:
+        run_decide(run, WORKER_BROKEN, str_of(run->worker->broken.text));
+        return 0;
+    case -ESHUTDOWN:
+        run_decide(run, WORKER_CRASHED, STR("the host is stopping"));
+        return 0;
+    default:
+        run_decide(run, WORKER_CRASHED, STR("the worker's isolate keeps crashing"));
+        return 0;
+    }
+}
+
+/* Says EMAIL. What did not go out at all is taken back; a dying isolate gives the run its fate itself. */
+static int send_email(struct run *run)
+{
+    const struct wire_frame frame = {
+        .type = WIRE_EMAIL, .run = run->number, .payload = buf_view(&run->email)};
+    int result = isolate_send(run->isolate, &frame, run->raw_fd, run->deadline_ms);
+    if (result == 0 || run->isolate == NULL || run->isolate->state == ISOLATE_ENDING)
+        return 0;
+    if (result == -ECANCELED || result == -ETIMEDOUT)
+        run_leave(run);
+    else
+        isolate_kill(run->isolate, ISOLATE_DIED, 0);
+    return result == -ECANCELED || result == -ETIMEDOUT ? result : 0;
+}
+
+static int attempt(struct run *run)
+{
+    task_wait_init(&run->decided);
+    run->is_again = false;
+    int result = worker_place(run->worker, run->deadline_ms);
+    if (result != 0)
+        return decide_without_place(run, result);
+    run_enter(run, run->worker->isolate);
+    result = send_email(run);
+    if (result != 0)
+        return decide_without_place(run, result);
+    return task_wait(&run->decided, TASK_FOREVER);
+}
+
+int worker_run(struct worker *worker, const struct worker_email *email,
+               const struct worker_actions *actions, struct arena *arena,
+               struct worker_outcome *outcome)
+{
+    *outcome = (struct worker_outcome){.result = WORKER_CRASHED};
+    struct run *run = run_new(worker, actions, arena, outcome);
+    task_stage("running worker %s", worker->name);
+    int result = email_encode(email, &run->email, &run->raw_fd);
+    if (result != 0)
+        run_decide(run, WORKER_CRASHED, STR("no memory to hand the message over"));
+    while (run->outcome && result == 0) {
+        result = attempt(run);
+        if (!run->is_again)
+            break;
+    }
+    if (run->outcome && result == -ETIMEDOUT) /* the caller's own deadline */
+        run_decide(run, WORKER_EXCEEDED_WALL_TIME, STR("the caller's time is over"));
+    run->outcome = NULL;
+    forget_email(run);
+    if (run->isolate && !run->is_done && !run->is_cancelled)
+        run_cancel(run);
+    run_release(run);
+    return result == -ECANCELED ? result : 0;
+}
