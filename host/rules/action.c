@@ -105,9 +105,9 @@ static const struct action {
     void (*read)(struct loader *loader, struct node *value, struct rule *rule);
 } actions[] = {
     {"forward", action_forward},
-    {"worker",  action_worker },
-    {"drop",    read_drop     },
-    {"reject",  read_reject   },
+    {"worker", action_worker},
+    {"drop", read_drop},
+    {"reject", read_reject},
 };
 
 void action_read(struct loader *loader, struct node *map, struct rule *rule)

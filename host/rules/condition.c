@@ -189,11 +189,9 @@ static const struct term {
     leaf_fn *parse;
     bool takes_list; /* a list is read by the term itself */
 } terms[] = {
-    {"header", parse_header, false},
-    {"size",   parse_size,   false},
-    {"sender", parse_sender, false},
-    {"client", parse_client, false},
-    {"not",    parse_not,    true },
+    {"header", parse_header, false}, {"size", parse_size, false},
+    {"sender", parse_sender, false}, {"client", parse_client, false},
+    {"not", parse_not, true},
 };
 #define TERM_COUNT (sizeof terms / sizeof *terms)
 static const char *const known_keys[] = {"header", "size", "sender", "client", "not", NULL};

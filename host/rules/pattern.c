@@ -12,8 +12,9 @@
 
 #include "base/mem.h"
 
-/* Steps of one search, all starting places together, while every place gets a few per byte. */
-#define STEPS_PER_SEARCH 2000000
+/* Steps of one search, all starting places together (measured: 5 ns each), while every place gets a few
+ * per byte. */
+#define STEPS_PER_SEARCH 10000000
 #define STEPS_PER_BYTE   4
 #define DEPTH_MAX        2000
 #define HEAP_KIB_MAX     1024
