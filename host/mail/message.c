@@ -15,7 +15,9 @@
 struct blob *blob_adopt(char *bytes, size_t length)
 {
     struct blob *blob = mem_alloc(sizeof *blob);
-    *blob = (struct blob){.references = 1, .length = length, .bytes = bytes};
+    blob->references = 1;
+    blob->length = length;
+    blob->bytes = bytes;
     return blob;
 }
 
