@@ -40,6 +40,8 @@ static bool drop_source_route(struct str *path, struct arena *arena)
     if (str_index(*path, ':') < 0)
         return false;
     struct str route = str_cut(path, ':');
+    if (str_ends_nocase(route, STR(",")))
+        return false;
     while (route.length > 0) {
         struct str hop = str_cut(&route, ',');
         struct str normal;

@@ -152,8 +152,8 @@ static bool set_body(struct smtp_mail_parameters *parameters,
 static bool set_utf8(struct smtp_mail_parameters *parameters,
                      const struct smtp_parameter *parameter)
 {
-    parameters->is_utf8 = true;
-    return !parameter->has_value;
+    parameters->is_utf8 = !parameter->has_value;
+    return parameters->is_utf8;
 }
 
 typedef bool set_parameter_fn(struct smtp_mail_parameters *parameters,
