@@ -53,6 +53,7 @@ static char *add_block(struct arena *arena, size_t bytes)
 void *arena_alloc(struct arena *arena, size_t bytes)
 {
     invariant(bytes <= SIZE_MAX / 2, "arena: size overflow");
+    bytes = bytes ? bytes : 1;
     bytes = (bytes + _Alignof(max_align_t) - 1) & ~(_Alignof(max_align_t) - 1);
     char *memory;
     if (bytes > arena->left && bytes > arena->block_bytes / 4) {

@@ -19,14 +19,15 @@ static inline struct str str_of(const char *text)
     return (struct str){text, text ? strlen(text) : 0};
 }
 
+/* An empty view may have no address, to which nothing may be added. */
 static inline struct str str_part(struct str s, size_t from, size_t length)
 {
-    return (struct str){s.at + from, length};
+    return (struct str){from ? s.at + from : s.at, length};
 }
 
 static inline struct str str_from(struct str s, size_t from)
 {
-    return (struct str){s.at + from, s.length - from};
+    return str_part(s, from, s.length - from);
 }
 
 bool str_equal(struct str a, struct str b);

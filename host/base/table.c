@@ -86,8 +86,8 @@ static struct slot *probe(const struct table *table, struct str key, uint64_t ha
 {
     for (size_t i = hash & table->mask;; i = (i + 1) & table->mask) {
         struct slot *slot = &table->slots[i];
-        if (!slot->value || (slot->hash == hash && slot->key_length == key.length &&
-                             memcmp(slot->key, key.at, key.length) == 0))
+        if (!slot->value || (slot->hash == hash &&
+                             str_equal((struct str){slot->key, slot->key_length}, key)))
             return slot;
     }
 }
