@@ -482,11 +482,15 @@ void task_signal_raise_all(struct task_signal *signal)
 {
     struct task_waiter *waiter = signal->first;
     signal->first = signal->last = NULL;
-    while (waiter) {
-        struct task_waiter *next = waiter->next; /* it is gone once its task has run */
+    /* None runs before all are woken: a waiter is gone once its task has run, and one task may end the
+     * wait of another. */
+    bool was_draining = runtime.draining;
+    runtime.draining = true;
+    for (; waiter; waiter = waiter->next)
         task_wake(&waiter->wait, 0);
-        waiter = next;
-    }
+    runtime.draining = was_draining;
+    if (!runtime.current)
+        drain_ready();
 }
 
 /* --- several at once --- */

@@ -80,10 +80,7 @@ static int gather_three(void *arg)
 {
     (void)arg;
     struct task_job jobs[] = {
-        {return_seven, NULL, 0 },
-        {sleep_two,    NULL, -1},
-        {return_seven, NULL, 0 }
-    };
+        {return_seven, NULL, 0}, {sleep_two, NULL, -1}, {return_seven, NULL, 0}};
     if (task_gather("part", jobs, 3) != 0)
         return -1;
     return jobs[0].result + jobs[1].result + jobs[2].result;
@@ -98,10 +95,7 @@ static void gather_waits_for_all(void **state)
 static int gather_long(void *arg)
 {
     int *results = arg;
-    struct task_job jobs[] = {
-        {sleep_long, NULL, 0},
-        {sleep_long, NULL, 0}
-    };
+    struct task_job jobs[] = {{sleep_long, NULL, 0}, {sleep_long, NULL, 0}};
     results[0] = task_gather("part", jobs, 2);
     results[1] = jobs[0].result + jobs[1].result;
     return 0;
@@ -165,6 +159,44 @@ static void a_signal_wakes_first_come_first_served(void **state)
     assert_null(signal_of_test.first);
 }
 
+static struct task *neighbour;
+
+static int cancel_neighbour(void *arg)
+{
+    (void)arg;
+    int result = task_signal_wait(&signal_of_test, TASK_FOREVER);
+    task_cancel(neighbour);
+    return result;
+}
+
+static void on_raise(uv_timer_t *timer)
+{
+    uv_close((uv_handle_t *)timer, NULL);
+    task_signal_raise_all(&signal_of_test);
+}
+
+static int raise_in_callback(void *arg)
+{
+    (void)arg;
+    int number = 0;
+    uv_timer_t timer;
+    order_count = 0;
+    struct task *first = task_start("w", cancel_neighbour, NULL);
+    neighbour = task_start("w", wait_for_signal, &number);
+    uv_timer_init(task_loop(), &timer);
+    uv_timer_start(&timer, on_raise, 1, 0);
+    int sum = task_join(first) + task_join(neighbour);
+    task_sleep(1);
+    return sum;
+}
+
+static void one_waiter_may_end_the_wait_of_the_next(void **state)
+{
+    (void)state;
+    assert_int_equal(test_run(raise_in_callback, NULL), 0);
+    assert_null(signal_of_test.first);
+}
+
 static void set_to_five(void *arg)
 {
     *(int *)arg = 5;
@@ -225,6 +257,7 @@ int main(void)
         loop_test(gather_waits_for_all),
         loop_test(cancelling_a_gatherer_cancels_its_children),
         loop_test(a_signal_wakes_first_come_first_served),
+        loop_test(one_waiter_may_end_the_wait_of_the_next),
         loop_test(work_runs_on_the_thread_pool),
         loop_test(thousands_of_tasks_keep_their_stacks_apart),
     };
