@@ -1,6 +1,8 @@
 /* A server for the dialogues: the SMTP receiver with a handler that knows the domain dest.test and prints what it
  * takes. `dialogue_server name=value …` sets options, prints "listening <port> <tls port>", and runs until
  * SIGTERM (which shuts it down as an administrator would). */
+#include "smtp/server.h"
+
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,7 +12,6 @@
 #include "base/mem.h"
 #include "base/task.h"
 #include "smtp/replies.h"
-#include "smtp/server.h"
 
 static struct smtp_listener_options listeners[2];
 static struct net_block proxies[1];
@@ -43,27 +44,27 @@ static const struct {
     uint64_t *wide;
     uint32_t *narrow;
 } settings[] = {
-    {"message_bytes_max",           &options.message_bytes_max, NULL                        },
-    {"memory_bytes_max",            &options.memory_bytes_max,  NULL                        },
-    {"recipients_max",              NULL, &options.recipients_max                           },
-    {"command_bytes_max",           NULL, &options.command_bytes_max                        },
-    {"line_bytes_max",              NULL, &options.line_bytes_max                           },
-    {"header_bytes_max",            NULL, &options.header_bytes_max                         },
-    {"hops_max",                    NULL, &options.hops_max                                 },
-    {"errors_max",                  NULL, &options.errors_max                               },
-    {"transactions_max",            NULL, &options.transactions_max                         },
-    {"connections_max",             NULL, &options.connections_max                          },
-    {"connections_per_address_max", NULL, &options.connections_per_address_max              },
-    {"command_timeout_ms",          NULL, &options.command_timeout_ms                       },
-    {"data_timeout_ms",             NULL, &options.data_timeout_ms                          },
-    {"message_timeout_ms",          NULL, &options.message_timeout_ms                       },
-    {"data_rate_min",               NULL, &options.data_rate_min                            },
-    {"tls_handshake_timeout_ms",    NULL, &options.tls_handshake_timeout_ms                 },
-    {"reject_early_talkers",        &early,                     NULL                        },
-    {"tls",                         &has_tls,                   NULL                        },
-    {"proxy",                       &has_proxy,                 NULL                        },
-    {"decide_ms",                   &decide_ms,                 NULL                        },
-    {"shutdown_ms",                 &shutdown_ms,               NULL                        },
+    {"message_bytes_max", &options.message_bytes_max, NULL},
+    {"memory_bytes_max", &options.memory_bytes_max, NULL},
+    {"recipients_max", NULL, &options.recipients_max},
+    {"command_bytes_max", NULL, &options.command_bytes_max},
+    {"line_bytes_max", NULL, &options.line_bytes_max},
+    {"header_bytes_max", NULL, &options.header_bytes_max},
+    {"hops_max", NULL, &options.hops_max},
+    {"errors_max", NULL, &options.errors_max},
+    {"transactions_max", NULL, &options.transactions_max},
+    {"connections_max", NULL, &options.connections_max},
+    {"connections_per_address_max", NULL, &options.connections_per_address_max},
+    {"command_timeout_ms", NULL, &options.command_timeout_ms},
+    {"data_timeout_ms", NULL, &options.data_timeout_ms},
+    {"message_timeout_ms", NULL, &options.message_timeout_ms},
+    {"data_rate_min", NULL, &options.data_rate_min},
+    {"tls_handshake_timeout_ms", NULL, &options.tls_handshake_timeout_ms},
+    {"reject_early_talkers", &early, NULL},
+    {"tls", &has_tls, NULL},
+    {"proxy", &has_proxy, NULL},
+    {"decide_ms", &decide_ms, NULL},
+    {"shutdown_ms", &shutdown_ms, NULL},
 };
 
 static int set_option(const char *text)
@@ -99,7 +100,7 @@ static struct reply begin(void *arg, struct smtp_transaction *transaction)
 static struct reply recipient(void *arg, struct smtp_transaction *transaction,
                               struct smtp_recipient *recipient)
 {
-    static const char *const users[] = {"anna", "ben", "carla", "postmaster",
+    static const char *const users[] = {"anna",    "ben", "carla", "postmaster",
                                         "rejects", "a b", "jürgen"};
     (void)arg;
     (void)transaction;
@@ -213,7 +214,8 @@ int main(int argc, char **argv)
     task_runtime_open(&loop);
     uv_signal_init(&loop, &terminate);
     uv_signal_start(&terminate, on_signal, SIGTERM);
-    struct tls_server *tls = has_tls ? tls_server_new_self_signed("mx.dest.test", &err) : NULL;
+    struct tls_server *tls =
+        has_tls ? tls_server_new_self_signed("mx.dest.test", &err) : NULL;
     if (open_server(tls) < 0)
         return 1;
     uv_run(&loop, UV_RUN_DEFAULT);
