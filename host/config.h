@@ -63,6 +63,9 @@ void config_release(struct config *config);
 
 /* The worker of this name, or NULL. */
 struct worker *config_worker(const struct config *config, struct str name);
+/* The file of a module: "lib.tickets" is lib/tickets.lua below the scripts folder. */
+const char *config_module_path(const struct config *config, struct str name,
+                               struct arena *arena);
 /* May mail be forwarded to this address? */
 bool config_is_destination(const struct config *config, const struct mailbox *address);
 

@@ -89,13 +89,14 @@ static bool is_module_name(struct str name)
     return true;
 }
 
-static const char *module_path(struct config *config, struct str name)
+const char *config_module_path(const struct config *config, struct str name,
+                               struct arena *arena)
 {
-    char *relative = arena_text(config->arena, name);
+    char *relative = arena_text(arena, name);
     for (char *c = relative; *c; c++)
         if (*c == '.')
             *c = '/';
-    return arena_printf(config->arena, "%s/%s.lua", config->scripts_directory, relative);
+    return arena_printf(arena, "%s/%s.lua", config->scripts_directory, relative);
 }
 
 static void add_module(struct config *config, struct worker_options *options,
@@ -104,7 +105,7 @@ static void add_module(struct config *config, struct worker_options *options,
     for (size_t i = 0; i < options->module_count; i++)
         if (str_equal(options->modules[i].name, name))
             return;
-    const char *path = module_path(config, name);
+    const char *path = config_module_path(config, name, config->arena);
     struct str source;
     if (options->module_count == MODULES_MAX || access(path, R_OK) < 0 ||
         read_script(path, config->arena, &source, NULL) < 0)

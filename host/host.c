@@ -100,17 +100,31 @@ static struct tls_server *open_tls(const struct config *config, struct err *err)
                                       : NULL;
 }
 
+static void watch_folder_of(struct watch *watch, struct arena *arena, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (slash)
+        watch_add(watch, arena_text(arena, (struct str){path, (size_t)(slash - path)}));
+}
+
+/* The rules, the scripts with their modules, and the certificates: by folder, since editors replace files. */
 static void watch_files(struct watch *watch, const struct config *config)
 {
+    struct arena *arena = arena_new();
     watch_add(watch, config->directory);
     watch_add(watch, config->scripts_directory);
-    for (size_t i = 0; i < config->certificate_count; i++) {
-        const char *slash = strrchr(config->certificates[i].chain_file, '/');
-        char *folder = mem_copy_text(config->certificates[i].chain_file,
-                                     (size_t)(slash - config->certificates[i].chain_file));
-        watch_add(watch, folder);
-        free(folder);
+    for (size_t i = 0; i < config->certificate_count; i++)
+        watch_folder_of(watch, arena, config->certificates[i].chain_file);
+    struct str name;
+    void *value;
+    for (size_t at = 0; table_next(config->workers, &at, &name, &value);) {
+        const struct config_worker *worker = value;
+        for (size_t i = 0; i < worker->options.module_count; i++)
+            watch_folder_of(
+                watch, arena,
+                config_module_path(config, worker->options.modules[i].name, arena));
     }
+    arena_free(arena);
 }
 
 static void note_rules(const struct config *config)
@@ -121,18 +135,26 @@ static void note_rules(const struct config *config)
           FIELD_NUMBER("workers", table_count(config->workers)));
 }
 
-static void take_effect(struct serving *serving, struct config *config,
-                        struct tls_server *tls)
+/* All of the new snapshot takes effect, or nothing does. */
+static int take_effect(struct serving *serving, struct config *config, struct err *err)
 {
-    struct config *before = serving->host.router.config;
-    serving->host.router.config = config;
-    smtp_server_reconfigure(serving->host.server, &config->smtp, tls);
-    if (config->mode == CONFIG_SERVE)
-        delivery_reconfigure(serving->host.router.delivery, &config->delivery);
+    struct host *host = &serving->host;
+    struct tls_server *tls = open_tls(config, err);
+    if (err->code)
+        return err_prefix(err, "tls");
+    if (config->mode == CONFIG_SERVE &&
+        delivery_reconfigure(host->router.delivery, &config->delivery, err) < 0) {
+        tls_server_release(tls);
+        return err_prefix(err, "delivery");
+    }
+    smtp_server_reconfigure(host->server, &config->smtp, tls);
+    tls_server_release(tls);
     status_log_level(str_of(config->log_level));
     watch_files(serving->watch, config);
-    config_release(before);
+    config_release(host->router.config);
+    host->router.config = config;
     note_rules(config);
+    return 0;
 }
 
 static void reload_once(struct serving *serving)
@@ -142,19 +164,14 @@ static void reload_once(struct serving *serving)
     struct config *config =
         load_config(serving->options, serving->host.router.config, &problems);
     struct err err = {0};
-    struct tls_server *tls = config ? open_tls(config, &err) : NULL;
-    if (err.code) {
-        problem_add(&problems, str_of(config->directory), 0, 0, "tls: %s", err.text);
+    if (config && take_effect(serving, config, &err) < 0) {
+        problem_add(&problems, str_of(config->directory), 0, 0, "%s", err.text);
         config_release(config);
-        config = NULL;
     }
     for (const struct problem *problem = problems.first; problem; problem = problem->next)
         EVENT(NULL, STATUS_RULES_REFUSED, FIELD("file", problem->file),
               FIELD_NUMBER("line", problem->line), FIELD_NUMBER("column", problem->column),
               FIELD("problem", problem->text));
-    if (config)
-        take_effect(serving, config, tls);
-    tls_server_release(tls);
     problem_list_close(&problems);
 }
 
