@@ -282,6 +282,16 @@ uint64_t task_in_ms(uint64_t duration_ms)
     return duration_ms >= TASK_FOREVER - now ? TASK_FOREVER : now + duration_ms;
 }
 
+/* Apart from its caller: getcontext may return twice, and what is inlined around it pays for that. */
+static __attribute__((noinline)) void set_up_context(struct task *task)
+{
+    getcontext(&task->context);
+    task->context.uc_stack.ss_sp = stack_bottom(task);
+    task->context.uc_stack.ss_size = stack_bytes(task);
+    task->context.uc_link = NULL;
+    makecontext(&task->context, task_main, 0);
+}
+
 struct task *task_start(const char *name, task_fn *fn, void *arg)
 {
     struct task *task = task_take();
@@ -302,11 +312,7 @@ struct task *task_start(const char *name, task_fn *fn, void *arg)
     list_init(&task->ready);
     list_append(&runtime.live, &task->live);
     runtime.live_count++;
-    getcontext(&task->context);
-    task->context.uc_stack.ss_sp = stack_bottom(task);
-    task->context.uc_stack.ss_size = stack_bytes(task);
-    task->context.uc_link = NULL;
-    makecontext(&task->context, task_main, 0);
+    set_up_context(task);
     make_ready(task);
     return task;
 }
