@@ -2,26 +2,37 @@
  * to be sayable when the rules are loaded, not when mail arrives. */
 #include "rules/action.h"
 
-static void read_destination(struct loader *loader, const struct node *node,
-                             struct rule *rule)
+bool action_destination(struct loader *loader, const struct node *node,
+                        struct mailbox *destination)
 {
+    const struct rule_vocabulary *known = loader->vocabulary;
     struct str text;
-    struct mailbox *destination = &rule->destinations[rule->destination_count];
     if (!node_to_text(node, loader->problems, &text))
-        return;
+        return false;
     if (mailbox_parse(text, loader->set->arena, destination) < 0) {
         node_problem(node, loader->problems, "'%.*s' is no mail address", STR_ARG(text));
-        return;
+        return false;
     }
-    for (size_t i = 0; i < rule->destination_count; i++)
-        if (mailbox_same(&rule->destinations[i], destination))
-            node_problem(node, loader->problems, "%.*s stands here twice", STR_ARG(text));
-    const struct rule_vocabulary *known = loader->vocabulary;
-    if (known->is_verified && !known->is_verified(known->arg, destination))
+    if (known->is_verified && !known->is_verified(known->arg, destination)) {
         node_problem(node, loader->problems,
                      "%.*s is no verified destination: add it to `destinations:` in "
                      "host.yaml",
                      STR_ARG(text));
+        return false;
+    }
+    return true;
+}
+
+static void add_destination(struct loader *loader, const struct node *node,
+                            struct rule *rule)
+{
+    struct mailbox *destination = &rule->destinations[rule->destination_count];
+    if (!action_destination(loader, node, destination))
+        return;
+    for (size_t i = 0; i < rule->destination_count; i++)
+        if (mailbox_same(&rule->destinations[i], destination))
+            node_problem(node, loader->problems, "%.*s stands here twice",
+                         STR_ARG(node->text));
     rule->destination_count++;
 }
 
@@ -37,7 +48,7 @@ void action_forward(struct loader *loader, struct node *value, struct rule *rule
     }
     rule->destinations = arena_array(loader->set->arena, struct mailbox, count);
     for (size_t i = 0; i < count; i++)
-        read_destination(loader, is_list ? value->items[i] : value, rule);
+        add_destination(loader, is_list ? value->items[i] : value, rule);
 }
 
 static bool is_worker_name(struct str name)

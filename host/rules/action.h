@@ -13,5 +13,8 @@ void action_read(struct loader *loader, struct node *map, struct rule *rule);
 
 /* An address or a list of them. */
 void action_forward(struct loader *loader, struct node *value, struct rule *rule);
+/* One address that mail may be forwarded to, in the arena of the set. False with a problem reported. */
+bool action_destination(struct loader *loader, const struct node *node,
+                        struct mailbox *destination);
 /* The name of a worker. */
 void action_worker(struct loader *loader, struct node *value, struct rule *rule);

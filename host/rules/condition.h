@@ -1,5 +1,6 @@
 /* The `when` of a rule: conditions on sender, client, size and header. Keys of a map must all hold, of a list
- * one must, `not` turns its map around:
+ * one must, `not` turns its map around. A text is compared as a whole, without regard to case; a pattern is
+ * searched for (in a header's unfolded value with the case as written, in a sender in any case):
  *
  *   when:
  *     header: {subject: /refund/i, auto-submitted: [no, ""]}

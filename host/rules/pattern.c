@@ -144,7 +144,7 @@ static void copy_names(struct pattern *pattern)
 struct pattern *pattern_compile(struct pattern_set *set, struct str text, bool is_caseless,
                                 struct err *err)
 {
-    struct str source;
+    struct str source = {0};
     if (split(text, &source, &is_caseless, err) < 0)
         return NULL;
     pcre2_code *code = compile(source, is_caseless, err);

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "rules/action.h"
 #include "rules/address_key.h"
 
 static int compare_drafts(const void *a_draft, const void *b_draft)
@@ -144,19 +145,11 @@ static bool is_postmaster_of(const struct domain *domain, const struct mailbox *
 static void read_own_postmaster(struct loader *loader, const struct node *own)
 {
     struct mailbox address;
-    const struct rule_vocabulary *known = loader->vocabulary;
-    if (own->kind != NODE_TEXT ||
-        mailbox_parse(own->text, loader->set->arena, &address) < 0)
-        node_problem(own, loader->problems, "postmaster is a mail address");
-    else if (is_postmaster_of(loader->domain, &address))
+    if (!action_destination(loader, own, &address))
+        return;
+    if (is_postmaster_of(loader->domain, &address))
         node_problem(own, loader->problems, "postmaster is forwarded to itself");
-    else if (known->is_verified && !known->is_verified(known->arg, &address))
-        node_problem(own, loader->problems,
-                     "%.*s is no verified destination: add it to `destinations:` in "
-                     "host.yaml",
-                     STR_ARG(own->text));
-    else
-        loader->domain->postmaster = postmaster_rule(loader, &address);
+    loader->domain->postmaster = postmaster_rule(loader, &address);
 }
 
 static void take_common_postmaster(struct loader *loader)
@@ -168,16 +161,16 @@ static void take_common_postmaster(struct loader *loader)
         loader->domain->postmaster = postmaster_rule(loader, &address);
 }
 
-static bool is_always_accepted(const struct chain *chain)
+/* The rule of a chain that takes whatever the ones before it leave, or NULL. */
+static const struct rule *last_resort(const struct chain *chain)
 {
-    return chain && chain->last && !chain->last->when &&
-           chain->last->rule->action != RULE_REJECT;
+    return chain && chain->last && !chain->last->when ? chain->last->rule : NULL;
 }
 
-static bool rejects_always(const struct chain *chain)
+static bool accepts_always(const struct chain *chain)
 {
-    return chain && chain->last && !chain->last->when &&
-           chain->last->rule->action == RULE_REJECT;
+    const struct rule *rule = last_resort(chain);
+    return rule && rule->action != RULE_REJECT;
 }
 
 void place_postmaster(struct loader *loader, const struct node *own)
@@ -190,12 +183,13 @@ void place_postmaster(struct loader *loader, const struct node *own)
         read_own_postmaster(loader, own);
     else
         take_common_postmaster(loader);
-    if (rejects_always(chain))
-        problem_add(loader->problems, chain->last->rule->file, chain->last->rule->line, 1,
+    const struct rule *rule = last_resort(chain);
+    if (rule && rule->action == RULE_REJECT)
+        problem_add(loader->problems, rule->file, rule->line, 1,
                     "mail to postmaster must be accepted (RFC 5321 section 4.5.1): do not "
                     "reject it");
-    else if (!own && !domain->postmaster && !is_always_accepted(chain) &&
-             !is_always_accepted(&domain->catch_all))
+    else if (!own && !domain->postmaster && !accepts_always(chain) &&
+             !accepts_always(&domain->catch_all))
         problem_add(loader->problems, domain->file, 1, 1,
                     "no address for postmaster@%.*s: set `postmaster:` in host.yaml or in "
                     "this file",
