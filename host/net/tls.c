@@ -108,10 +108,12 @@ static int on_server_name(SSL *ssl, int *alert, void *arg)
 {
     const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
     SSL_CTX *context = name ? find_context(arg, str_of(name)) : NULL;
-    (void)alert;
     if (!context)
         return SSL_TLSEXT_ERR_NOACK;
-    return SSL_set_SSL_CTX(ssl, context) ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
+    if (SSL_set_SSL_CTX(ssl, context))
+        return SSL_TLSEXT_ERR_OK;
+    *alert = SSL_AD_INTERNAL_ERROR;
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
 /* --- certificates --- */
@@ -119,10 +121,10 @@ static int on_server_name(SSL *ssl, int *alert, void *arg)
 /* Never asks the terminal for a pass phrase. */
 static int no_passphrase(char *text, int size, int is_writing, void *arg)
 {
-    (void)text;
-    (void)size;
     (void)is_writing;
     (void)arg;
+    if (size > 0)
+        text[0] = '\0';
     return -1;
 }
 
