@@ -148,6 +148,25 @@ static void ordinary_patterns_are_not_too_costly(void **state)
                 fail_msg("%s in %zu bytes", ordinary[i], length);
 }
 
+/* 32 levels are the most; each part of the text is at its worst for a compiler that recurses. */
+static int compile_deep(void *arg)
+{
+    (void)arg;
+    char text[PATTERN_BYTES_MAX] = "/";
+    repeat(text + 1, 31, "(?:[^\\W_]|(?=a)");
+    strcat(text, "(b)");
+    repeat(text + strlen(text), 31, "x)*");
+    strcat(text, "/i");
+    return pattern_search(compile(text), STR("aaaabxxxx"));
+}
+
+static void the_deepest_pattern_compiles_on_a_tasks_stack(void **state)
+{
+    test_loop_open(state);
+    assert_int_equal(test_run(compile_deep, NULL), PATTERN_HIT);
+    assert_int_equal(test_loop_close(state), 0);
+}
+
 #define pattern_test(name)                                                                 \
     cmocka_unit_test_setup_teardown(name, open_patterns, close_patterns)
 
@@ -160,6 +179,7 @@ int main(void)
         pattern_test(a_long_subject_is_searched_up_to_its_limit),
         pattern_test(no_subject_makes_a_search_long),
         pattern_test(ordinary_patterns_are_not_too_costly),
+        pattern_test(the_deepest_pattern_compiles_on_a_tasks_stack),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
