@@ -319,6 +319,7 @@ struct task *task_start(const char *name, task_fn *fn, void *arg)
 
 void task_detach(struct task *task)
 {
+    invariant(task->has_handle, "tasks: a handle was given back twice");
     task->has_handle = false;
     if (task->is_ended)
         task_give_back(task);
