@@ -12,8 +12,7 @@
 #include "mail/utf8.h"
 
 #define PLAIN_BYTES_MAX 900
-#define WORDS_BYTES_MAX                                                                    \
-    8000 /* header_append's limit, above all that the encoding makes of 4,000 bytes */
+#define WORDS_BYTES_MAX 8000 /* 4,000 bytes encoded are less */
 
 /* Never within a part: "=" is only followed by hexadecimal digits in quoted-printable, which a part that
  * has this text in it is sent as. */
@@ -118,25 +117,35 @@ static bool is_managed(struct str name)
     return false;
 }
 
+static int check_own_field(struct str name, struct str value, struct err *err)
+{
+    if (!header_name_is_valid(name))
+        return err_set(err, -EINVAL,
+                       "a header name must be 1-76 ASCII letters, digits or signs without "
+                       "blank and colon");
+    if (is_managed(name))
+        return err_set(
+            err, -EINVAL,
+            "%.*s: is set by Postern; leave it out of `headers` (or send a whole "
+            "message as `raw`)",
+            STR_ARG(name));
+    if (str_equal_nocase(name, STR("Reply-To")) && !utf8_is_ascii(value))
+        return err_set(err, -EINVAL,
+                       "Reply-To: must be ASCII; write a name as RFC 2047 has it");
+    return 0;
+}
+
 static int put_own_fields(struct buf *out, const struct compose_reply *parts,
                           struct err *err)
 {
-    for (size_t i = 0; i < parts->header_count; i++) {
-        struct str name = parts->headers[i].name;
-        if (!header_name_is_valid(name))
-            return err_set(err, -EINVAL,
-                           "a header name must be 1-76 ASCII letters, digits or signs "
-                           "without blank and colon");
-        if (is_managed(name))
-            return err_set(err, -EINVAL,
-                           "%.*s: is set by Postern; leave it out of `headers` (or send "
-                           "a whole message as `raw`)",
-                           STR_ARG(name));
-        int result = put_text_field(out, name, parts->headers[i].value, err);
-        if (result < 0)
-            return result;
+    int result = 0;
+    for (size_t i = 0; i < parts->header_count && result == 0; i++) {
+        const struct compose_header *own = &parts->headers[i];
+        result = check_own_field(own->name, own->value, err);
+        if (result == 0)
+            result = put_text_field(out, own->name, own->value, err);
     }
-    return 0;
+    return result;
 }
 
 static int put_header(struct buf *out, const struct compose_reply *parts, struct err *err)

@@ -15,15 +15,14 @@ struct header_field {
 struct header {
     struct header_field *fields;
     size_t count;
-    size_t
-        body_offset; /* of the first byte after the empty line; the message's length if none */
+    size_t body_offset; /* of what follows the empty line; the length if none does */
 };
 
 #define HEADER_FIELDS_MAX 2000
 
-/* Indexes the fields of a message; lines end with CRLF, or with LF alone. A line that is no field and no continuation ends
- * the section there, as the body's first line (what every MTA does with broken mail). Fields past
- * HEADER_FIELDS_MAX are not indexed. The index is in the arena, the views point into `raw`. */
+/* Indexes the fields of a message; lines end with CRLF, or with LF alone. A line that is no field and no
+ * continuation ends the section there, as the body's first line (what every MTA does with broken mail).
+ * Fields past HEADER_FIELDS_MAX are not indexed. The index is in the arena, the views point into `raw`. */
 void header_parse(struct str raw, struct arena *arena, struct header *header);
 
 /* The first field of this name (any case) at or after *index, which is moved past it; NULL at the end. */

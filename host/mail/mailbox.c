@@ -139,8 +139,7 @@ int mailbox_parse(struct str text, struct arena *arena, struct mailbox *mailbox)
         return -EINVAL;
     struct str local, normal;
     size_t local_bytes = parse_local(text, arena, &local);
-    if (local_bytes == 0 || local_bytes > MAILBOX_LOCAL_BYTES_MAX ||
-        local_bytes >= text.length || text.at[local_bytes] != '@')
+    if (local_bytes == 0 || local_bytes >= text.length || text.at[local_bytes] != '@')
         return -EINVAL;
     struct str domain = str_from(text, local_bytes + 1);
     if (parse_domain(domain, arena, &normal) < 0)

@@ -196,6 +196,19 @@ static void managed_and_malformed_header_names_are_refused(void **state)
     }
 }
 
+static void a_reply_to_address_is_not_encoded(void **state)
+{
+    (void)state;
+    struct compose_reply parts = plain_reply();
+    struct compose_header own = {STR("reply-to"), STR("Jos\xC3\xA9 <jose@x.test>")};
+    parts.headers = &own;
+    parts.header_count = 1;
+    assert_int_equal(compose_reply(&parts, &out, &err), -EINVAL);
+    own.value = STR("Jose <jose@x.test>");
+    assert_int_equal(compose_reply(&parts, &out, &err), 0);
+    assert_true(str_find(buf_view(&out), STR("reply-to: Jose <jose@x.test>\r\n")) > 0);
+}
+
 static void bad_parts_are_refused(void **state)
 {
     (void)state;
@@ -277,6 +290,7 @@ int main(void)
         compose_test(long_header_text_keeps_lines_short),
         compose_test(fields_with_line_breaks_are_refused),
         compose_test(managed_and_malformed_header_names_are_refused),
+        compose_test(a_reply_to_address_is_not_encoded),
         compose_test(bad_parts_are_refused),
         compose_test(a_reply_past_the_ceiling_changes_nothing),
         compose_test(a_raw_reply_gets_what_it_lacks),

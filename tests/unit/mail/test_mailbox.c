@@ -20,7 +20,9 @@ static int free_arena(void **state)
     return 0;
 }
 
-#define LOCAL_64 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+/* A bounce address that has been forwarded once: over 64 bytes. */
+#define VERP                                                                               \
+    "SRS0=x7Qz=YA=bounce.sender.test=0100018c1f2e3d4c-5b6a7988-1234-5678-9abc-000000"
 
 static void addresses_are_taken_apart(void **state)
 {
@@ -49,7 +51,7 @@ static void addresses_are_taken_apart(void **state)
          "a@[IPv6:2001:db8::1]", false},
         {"a@[ipv6:::ffff:192.0.2.1]", "a@[ipv6:::ffff:192.0.2.1]", "a", "[192.0.2.1]",
          "a@[192.0.2.1]", false},
-        {LOCAL_64 "@x", LOCAL_64 "@x", LOCAL_64, "x", LOCAL_64 "@x", false},
+        {VERP "@x", VERP "@x", VERP, "x", VERP "@x", false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct mailbox mailbox;
@@ -135,8 +137,6 @@ static void bad_addresses_are_refused(void **state)
         STR("a@[IPv6:1:2:3:4:5:6:7:8:9]"),
         STR("a@[192.0.2.1 ]"),
         STR("a@[tag:content]"),
-        STR("a" LOCAL_64 "@x"),
-        STR("\"" LOCAL_64 "\"@x"),
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct mailbox mailbox;
