@@ -25,10 +25,10 @@ static int make_certificates(void **state)
     given.only_common = certificate_make(directory, "common.test", NULL, "P-256");
     given.rsa = certificate_make(directory, "rsa.test", "DNS:rsa.test", "RSA");
     struct tls_certificate certificates[] = {
-        {given.first.chain,       given.first.key      },
-        {given.wild.chain,        given.wild.key       },
+        {given.first.chain, given.first.key},
+        {given.wild.chain, given.wild.key},
         {given.only_common.chain, given.only_common.key},
-        {given.rsa.chain,         given.rsa.key        },
+        {given.rsa.chain, given.rsa.key},
     };
     struct err err = {0};
     given.server = tls_server_new(certificates, 4, &err);
@@ -77,10 +77,7 @@ static int shake(struct pair *pair, struct tls_server *server, struct side *clie
 {
     struct side accepting = {.stream = pair->server, .server = server};
     client->stream = pair->client;
-    struct task_job jobs[] = {
-        {accept_side,  &accepting, 0},
-        {connect_side, client,     0}
-    };
+    struct task_job jobs[] = {{accept_side, &accepting, 0}, {connect_side, client, 0}};
     task_gather("handshake", jobs, 2);
     return jobs[1].result;
 }
@@ -138,17 +135,12 @@ static const struct {
     const char *asked;
     const char *got; /* common name of the certificate */
 } choices[] = {
-    {"first.test",    "first.test" },
-    {"mx.First.test", "first.test" },
-    {"mx.wild.test",  "wild.test"  },
-    {"MX2.WILD.TEST", "wild.test"  },
-    {"a.b.wild.test", "first.test" }, /* a wildcard covers one label */
-    {"wild.test",     "first.test" },
-    {"common.test",   "common.test"},
-    {"rsa.test",      "rsa.test"   },
-    {"unknown.test",  "first.test" },
-    {"localhost",     "first.test" },
-    {"127.0.0.1",     "first.test" },
+    {"first.test", "first.test"},    {"mx.First.test", "first.test"},
+    {"mx.wild.test", "wild.test"},   {"MX2.WILD.TEST", "wild.test"},
+    {"a.b.wild.test", "first.test"}, /* a wildcard covers one label */
+    {"wild.test", "first.test"},     {"common.test", "common.test"},
+    {"rsa.test", "rsa.test"},        {"unknown.test", "first.test"},
+    {"localhost", "first.test"},     {"127.0.0.1", "first.test"},
 };
 
 static int choose_by_name(void *arg)
@@ -346,10 +338,8 @@ static int begin_behind_a_header(void *arg)
     struct side connecting = {
         .stream = pair.client, .client = client, .name = "first.test"};
     struct side accepting = {.stream = pair.server, .server = given.server};
-    struct task_job jobs[] = {
-        {accept_implicitly, &accepting,  0},
-        {connect_side,      &connecting, 0}
-    };
+    struct task_job jobs[] = {{accept_implicitly, &accepting, 0},
+                              {connect_side, &connecting, 0}};
     task_gather("handshake", jobs, 2);
     assert_int_equal(jobs[0].result, 0);
     assert_int_equal(jobs[1].result, 0);
@@ -465,6 +455,69 @@ static void input_ends_with_zero_with_or_without_close_notify(void **state)
     test_run(end_inside_tls, NULL);
 }
 
+/* --- a client that is not ours, blocking on the thread pool --- */
+
+struct foreign {
+    int raw;
+    int version;
+    int shaken;
+    char reply[16];
+};
+
+static void run_foreign(void *arg)
+{
+    struct foreign *foreign = arg;
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    SSL_CTX_set_cipher_list(context, "ALL:@SECLEVEL=0");
+    SSL_CTX_set_min_proto_version(context, TLS1_VERSION);
+    SSL_CTX_set_max_proto_version(context, foreign->version);
+    SSL *ssl = SSL_new(context);
+    SSL_set_fd(ssl, foreign->raw);
+    foreign->shaken = SSL_connect(ssl) == 1;
+    if (foreign->shaken && SSL_write(ssl, "EHLO", 4) == 4)
+        SSL_read(ssl, foreign->reply, sizeof foreign->reply - 1);
+    SSL_free(ssl);
+    SSL_CTX_free(context);
+    shutdown(foreign->raw, SHUT_RDWR);
+}
+
+static int run_foreign_task(void *arg)
+{
+    task_work(run_foreign, arg);
+    return 0;
+}
+
+static int serve_foreign(void *arg)
+{
+    struct foreign *foreign = arg;
+    struct err err = {0};
+    struct net_stream *stream = stream_to_raw(&foreign->raw);
+    struct task *task = task_start("foreign", run_foreign_task, foreign);
+    int result = net_stream_tls_accept(stream, given.server, task_in_ms(10000), &err);
+    if (result == 0) {
+        assert_string_equal(net_stream_tls_version(stream), "TLSv1.2");
+        expect_text(stream, "EHLO");
+        write_text(stream, "250 fine");
+        assert_int_equal(net_stream_fill(stream, task_in_ms(5000)), 0);
+    } else {
+        assert_non_null(strstr(err.text, "unsupported protocol"));
+    }
+    net_stream_close(stream);
+    task_join(task);
+    close(foreign->raw);
+    return result;
+}
+
+static void tls_1_2_is_served_and_older_is_not(void **state)
+{
+    (void)state;
+    struct foreign newer = {.version = TLS1_2_VERSION}, older = {.version = TLS1_1_VERSION};
+    assert_int_equal(test_run(serve_foreign, &newer), 0);
+    assert_string_equal(newer.reply, "250 fine");
+    assert_int_equal(test_run(serve_foreign, &older), -EPROTO);
+    assert_false(older.shaken);
+}
+
 /* --- much --- */
 
 static int write_much(void *arg)
@@ -472,10 +525,7 @@ static int write_much(void *arg)
     char *bytes = malloc(8 * MEBIBYTE);
     for (size_t i = 0; i < 8 * MEBIBYTE; i++)
         bytes[i] = (char)(i * 31 + (i >> 9));
-    struct str parts[] = {
-        {bytes,                    8 * MEBIBYTE - 5},
-        {bytes + 8 * MEBIBYTE - 5, 5               }
-    };
+    struct str parts[] = {{bytes, 8 * MEBIBYTE - 5}, {bytes + 8 * MEBIBYTE - 5, 5}};
     int result = net_stream_write(arg, parts, 2, TASK_FOREVER);
     free(bytes);
     return result;
@@ -560,6 +610,7 @@ int main(void)
         loop_test(a_handshake_with_nobody_ends),
         loop_test(a_forged_record_ends_the_session),
         loop_test(input_ends_with_zero_with_or_without_close_notify),
+        loop_test(tls_1_2_is_served_and_older_is_not),
         loop_test(large_messages_arrive_whole_through_tls),
         loop_test(reading_pauses_while_much_is_unread_through_tls),
     };
