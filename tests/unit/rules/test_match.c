@@ -3,6 +3,8 @@
 
 #include "rules_test.h"
 
+#include "base/buf.h"
+
 static void an_address_finds_its_rule(void **state)
 {
     (void)state;
@@ -292,8 +294,7 @@ static void a_set_lives_as_long_as_somebody_keeps_it(void **state)
 
 static void collect(void *arg, const char *sentence)
 {
-    strncat(arg, sentence, 200);
-    strcat(arg, "\n");
+    buf_printf(arg, "%s\n", sentence);
 }
 
 static void every_step_can_be_explained(void **state)
@@ -305,19 +306,22 @@ static void every_step_can_be_explained(void **state)
          "  - {name: a, to: /^x/, drop: true}\n"
          "  - {name: b, to: u@, when: {size: \">1MiB\"}, drop: true}\n"
          "catch_all: {name: c, drop: true}\n");
-    char told[2000] = "";
+    struct buf told;
+    buf_init(&told, 2000);
     struct mailbox recipient;
     mailbox_parse(STR("u+t@example.com"), arena, &recipient);
     struct rule_question question = {
-        .recipient = &recipient, .explain = collect, .explain_arg = told};
+        .recipient = &recipient, .explain = collect, .explain_arg = &told};
     assert_int_equal(rule_set_match(set, &question, arena, &match), RULE_MAYBE);
     assert_null(match.rule);
     assert_string_equal(
-        told, "there is no rule for u+t@example.com itself\n"
-              "rule 'b' (example.com.yaml:5) is for this address: its conditions depend on "
-              "the message\n"
-              "pattern 'a' does not match\n"
-              "rule 'c' (example.com.yaml:6) is for this address: it matches\n");
+        arena_text(arena, buf_view(&told)),
+        "there is no rule for u+t@example.com itself\n"
+        "rule 'b' (example.com.yaml:5) is for this address: its conditions depend on "
+        "the message\n"
+        "pattern 'a' does not match\n"
+        "rule 'c' (example.com.yaml:6) is for this address: it matches\n");
+    buf_free(&told);
 }
 
 int main(void)

@@ -3,6 +3,8 @@
 
 #include "rules_test.h"
 
+#include "base/buf.h"
+
 static struct pattern_set *patterns;
 
 static int open_patterns(void **state)
@@ -54,25 +56,30 @@ static void a_search_is_anchored_as_written(void **state)
             fail_msg("%s in %s", cases[i].pattern, cases[i].subject);
 }
 
-static void repeat(char *text, size_t count, const char *part)
+/* "/<first × count><middle><last × count>/i" */
+static const char *nested(const char *first, const char *middle, const char *last,
+                          size_t count)
 {
-    *text = '\0';
-    for (size_t i = 0; i < count; i++, text += strlen(part))
-        strcpy(text, part);
+    struct buf text;
+    buf_init(&text, (size_t)64 * 1024);
+    buf_printf(&text, "/");
+    for (size_t i = 0; i < count; i++)
+        buf_printf(&text, "%s", first);
+    buf_printf(&text, "%s", middle);
+    for (size_t i = 0; i < count; i++)
+        buf_printf(&text, "%s", last);
+    buf_printf(&text, "/i");
+    const char *copy = arena_text(arena, buf_view(&text));
+    buf_free(&text);
+    return copy;
 }
 
 static void what_does_not_compile_is_told(void **state)
 {
     (void)state;
-    static char many_groups[200], deep[200], longer[PATTERN_BYTES_MAX + 10] = "/";
-    repeat(many_groups + 1, PATTERN_GROUPS_MAX + 1, "(a)");
-    many_groups[0] = '/';
-    strcat(many_groups, "/");
-    repeat(deep + 1, 60, "(");
-    deep[0] = '/';
-    strcat(deep, "/");
-    memset(longer + 1, 'a', PATTERN_BYTES_MAX + 1);
-    strcat(longer, "/");
+    const char *many_groups = nested("(a)", "", "", PATTERN_GROUPS_MAX + 1);
+    const char *deep = nested("(", "", ")", 60);
+    const char *longer = nested("a", "", "", PATTERN_BYTES_MAX + 1);
     const char *const texts[] = {"/",     "//",        "/a", "/a/g", "/a/ii", "/(/",
                                  "/\\C/", many_groups, deep, longer, "/[/",   "/a{2,1}/"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -152,11 +159,7 @@ static void ordinary_patterns_are_not_too_costly(void **state)
 static int compile_deep(void *arg)
 {
     (void)arg;
-    char text[PATTERN_BYTES_MAX] = "/";
-    repeat(text + 1, 31, "(?:[^\\W_]|(?=a)");
-    strcat(text, "(b)");
-    repeat(text + strlen(text), 31, "x)*");
-    strcat(text, "/i");
+    const char *text = nested("(?:[^\\W_]|(?=a)", "(b)", "x)*", 31);
     return pattern_search(compile(text), STR("aaaabxxxx"));
 }
 
