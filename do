@@ -144,7 +144,7 @@ do_run() {
 
 do_lint() {
     need_packages "${build_packages[@]}" "${lint_packages[@]}"
-    build dev
+    cmake --preset dev >/dev/null
     tests/lint/run build/dev
 }
 
