@@ -11,7 +11,8 @@
 #include "base/buf.h"
 #include "base/str.h"
 
-/* Why a message cannot be taken although its bytes were read to their end. The first fault counts. */
+/* Why a message cannot be taken although its bytes were read to their end. The first one seen counts: of several,
+ * which that is may depend on how the input was cut. */
 enum smtp_fault {
     SMTP_FAULT_NONE,
     SMTP_FAULT_TOO_BIG,

@@ -205,30 +205,30 @@ static const struct verb {
     enum smtp_line_bytes worst_bytes; /* that the verb itself judges */
     bool leads_nowhere;
 } verbs[SMTP_VERB_COUNT] = {
-    [SMTP_UNKNOWN] = {"",                        &smtp_unknown_steps,         ARGUMENT_OPTIONAL, SMTP_LINE_8BIT,    false},
-    [SMTP_HELO] = {"HELO <your host name>",   &smtp_helo_steps,            ARGUMENT_REQUIRED,
-                      SMTP_LINE_ASCII,                                                                              true },
-    [SMTP_EHLO] = {"EHLO <your host name>",   &smtp_ehlo_steps,            ARGUMENT_REQUIRED,
-                      SMTP_LINE_ASCII,                                                                              true },
-    [SMTP_MAIL] = {"MAIL FROM:<user@domain>", &smtp_mail_steps,            ARGUMENT_REQUIRED,
-                      SMTP_LINE_8BIT,                                                                               false},
-    [SMTP_RCPT] = {"RCPT TO:<user@domain>",   &smtp_rcpt_steps,            ARGUMENT_REQUIRED,
-                      SMTP_LINE_8BIT,                                                                               false},
-    [SMTP_DATA] = {"DATA",                    &smtp_data_steps,            ARGUMENT_NONE,     SMTP_LINE_ASCII,   false},
- /* whatever is wrong with it, its chunk must be dealt with */
-    [SMTP_BDAT] = {"BDAT <bytes> [LAST]",     &smtp_bdat_steps,            ARGUMENT_OPTIONAL,
-                      SMTP_LINE_CONTROL,                                                                            false},
-    [SMTP_RSET] = {"RSET",                    &smtp_rset_steps,            ARGUMENT_NONE,     SMTP_LINE_ASCII,   true },
-    [SMTP_NOOP] = {"NOOP",                    &smtp_noop_steps,            ARGUMENT_OPTIONAL, SMTP_LINE_ASCII,   true },
-    [SMTP_VRFY] = {"VRFY <user>",             &smtp_vrfy_steps,            ARGUMENT_REQUIRED, SMTP_LINE_8BIT,
-                      true                                                                                               },
-    [SMTP_HELP] = {"HELP",                    &smtp_help_steps,            ARGUMENT_OPTIONAL, SMTP_LINE_ASCII,   true },
-    [SMTP_QUIT] = {"QUIT",                    &smtp_quit_steps,            ARGUMENT_NONE,     SMTP_LINE_ASCII,   false},
-    [SMTP_STARTTLS] = {"STARTTLS",                &smtp_starttls_steps,        ARGUMENT_NONE,     SMTP_LINE_ASCII,
-                      false                                                                                              },
-    [SMTP_NOT_IMPLEMENTED] = {"",                        &smtp_not_implemented_steps, ARGUMENT_OPTIONAL,
-                      SMTP_LINE_8BIT,                                                                               false},
-    [SMTP_HTTP] = {"",                        &smtp_http_steps,            ARGUMENT_OPTIONAL, SMTP_LINE_CONTROL, false},
+    [SMTP_UNKNOWN] = {"", &smtp_unknown_steps, ARGUMENT_OPTIONAL, SMTP_LINE_8BIT, false},
+    [SMTP_HELO] = {"HELO <your host name>", &smtp_helo_steps, ARGUMENT_REQUIRED,
+                   SMTP_LINE_ASCII, true},
+    [SMTP_EHLO] = {"EHLO <your host name>", &smtp_ehlo_steps, ARGUMENT_REQUIRED,
+                   SMTP_LINE_ASCII, true},
+    [SMTP_MAIL] = {"MAIL FROM:<user@domain>", &smtp_mail_steps, ARGUMENT_REQUIRED,
+                   SMTP_LINE_8BIT, false},
+    [SMTP_RCPT] = {"RCPT TO:<user@domain>", &smtp_rcpt_steps, ARGUMENT_REQUIRED,
+                   SMTP_LINE_8BIT, false},
+    [SMTP_DATA] = {"DATA", &smtp_data_steps, ARGUMENT_NONE, SMTP_LINE_ASCII, false},
+    /* whatever is wrong with it, its chunk must be dealt with */
+    [SMTP_BDAT] = {"BDAT <bytes> [LAST]", &smtp_bdat_steps, ARGUMENT_OPTIONAL,
+                   SMTP_LINE_CONTROL, false},
+    [SMTP_RSET] = {"RSET", &smtp_rset_steps, ARGUMENT_NONE, SMTP_LINE_ASCII, true},
+    [SMTP_NOOP] = {"NOOP", &smtp_noop_steps, ARGUMENT_OPTIONAL, SMTP_LINE_ASCII, true},
+    [SMTP_VRFY] = {"VRFY <user>", &smtp_vrfy_steps, ARGUMENT_REQUIRED, SMTP_LINE_8BIT,
+                   true},
+    [SMTP_HELP] = {"HELP", &smtp_help_steps, ARGUMENT_OPTIONAL, SMTP_LINE_ASCII, true},
+    [SMTP_QUIT] = {"QUIT", &smtp_quit_steps, ARGUMENT_NONE, SMTP_LINE_ASCII, false},
+    [SMTP_STARTTLS] = {"STARTTLS", &smtp_starttls_steps, ARGUMENT_NONE, SMTP_LINE_ASCII,
+                       false},
+    [SMTP_NOT_IMPLEMENTED] = {"", &smtp_not_implemented_steps, ARGUMENT_OPTIONAL,
+                              SMTP_LINE_8BIT, false},
+    [SMTP_HTTP] = {"", &smtp_http_steps, ARGUMENT_OPTIONAL, SMTP_LINE_CONTROL, false},
 };
 
 /* What every verb has in common; code 0 when the verb itself may judge. */
@@ -376,11 +376,20 @@ static bool let_greet(struct smtp_session *session)
     return !is_rejecting;
 }
 
+/* A reload may have taken the certificates away from a listener that needs them. */
+static bool begin_with_tls(struct smtp_session *session)
+{
+    if (session->settings->tls)
+        return smtp_session_start_tls(session) == 0;
+    smtp_session_note(session, "session.refused", "implicit TLS without a certificate");
+    return false;
+}
+
 static bool begin(struct smtp_session *session)
 {
     if (!read_proxy_header(session) || !admit(session))
         return false;
-    if (session->listener->tls == SMTP_TLS_IMPLICIT && smtp_session_start_tls(session) < 0)
+    if (session->listener->tls == SMTP_TLS_IMPLICIT && !begin_with_tls(session))
         return false;
     return let_greet(session);
 }
@@ -464,7 +473,7 @@ void smtp_session_run(const struct smtp_listener *listener, struct net_stream *s
     smtp_session_flush(session);
     if (net_stream_tls_version(stream))
         net_stream_tls_close_notify(stream);
-    if (session->is_ending && !session->is_lost)
+    if (session->is_admitted && session->is_ending && !session->is_lost)
         linger(session);
     session_free(session);
 }

@@ -277,9 +277,18 @@ class Player:
             connection.socket.close()
 
 
+def has_ipv6():
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
 def play_with_server(dialogue, program):
+    host = "::1" if "v6=1" in dialogue.config else "127.0.0.1"
     server = Server(program, dialogue.config)
-    player = Player([("127.0.0.1", port) for port in server.ports], server)
+    player = Player([(host, port) for port in server.ports], server)
     try:
         player.play(dialogue.steps)
     finally:
@@ -291,6 +300,9 @@ def play(path, options):
     """True if the dialogue went as written, or was skipped."""
     try:
         dialogue = Dialogue(path)
+        if "v6=1" in dialogue.config and not has_ipv6():
+            print(f"skipped {path}: no IPv6 here")
+            return True
         if options.server:
             play_with_server(dialogue, options.server)
         elif dialogue.needs_own_server():

@@ -36,7 +36,7 @@ static struct smtp_options options = {
     .data_rate_min = 100,
     .tls_handshake_timeout_ms = 5000,
 };
-static uint64_t early, has_tls = 1, has_proxy, decide_ms;
+static uint64_t early, has_tls = 1, has_proxy, is_v6, decide_ms;
 static uint64_t shutdown_ms = 1000;
 
 static const struct {
@@ -63,6 +63,7 @@ static const struct {
     {"reject_early_talkers", &early, NULL},
     {"tls", &has_tls, NULL},
     {"proxy", &has_proxy, NULL},
+    {"v6", &is_v6, NULL},
     {"decide_ms", &decide_ms, NULL},
     {"shutdown_ms", &shutdown_ms, NULL},
 };
@@ -178,7 +179,7 @@ static void on_signal(uv_signal_t *signal, int number)
 static int open_server(struct tls_server *tls)
 {
     struct err err = {0};
-    net_address_parse(STR("127.0.0.1"), 0, &listeners[0].address);
+    net_address_parse(is_v6 ? STR("::1") : STR("127.0.0.1"), 0, &listeners[0].address);
     listeners[1].address = listeners[0].address;
     listeners[1].tls = SMTP_TLS_IMPLICIT;
     options.listener_count = tls ? 2 : 1;
