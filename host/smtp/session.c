@@ -292,13 +292,15 @@ int smtp_session_start_tls(struct smtp_session *session)
 {
     struct err err = {0};
     task_stage("TLS handshake");
-    if (smtp_session_input(session).length)
+    bool is_implicit = session->listener->tls == SMTP_TLS_IMPLICIT;
+    if (!is_implicit && smtp_session_input(session).length)
         smtp_session_note(session, "session.error",
                           "what was said in the clear after STARTTLS was dropped");
     uint64_t deadline_ms =
         task_in_ms(smtp_session_options(session)->tls_handshake_timeout_ms);
-    int result =
-        net_stream_tls_accept(session->stream, session->settings->tls, deadline_ms, &err);
+    /* Behind a PROXY header the handshake may have begun already. */
+    int result = (is_implicit ? net_stream_tls_accept_implicit : net_stream_tls_accept)(
+        session->stream, session->settings->tls, deadline_ms, &err);
     if (result < 0) {
         smtp_session_note(session, "session.error", "TLS: %s", err.text);
         session->is_ending = session->is_lost = true;
