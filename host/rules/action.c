@@ -72,9 +72,11 @@ void action_worker(struct loader *loader, struct node *value, struct rule *rule)
                      "'%.*s' is no worker's name: 1 to 64 letters, digits, '_' and '-'",
                      STR_ARG(name));
     else if (known->has_worker && !known->has_worker(known->arg, name))
-        node_problem(value, loader->problems,
-                     "there is no worker '%.*s': name it under `workers:` in host.yaml",
-                     STR_ARG(name));
+        node_problem(
+            value, loader->problems,
+            "there is no worker '%.*s': put %.*s.lua into the scripts folder (`scripts:` "
+            "in host.yaml)",
+            STR_ARG(name), STR_ARG(name));
 }
 
 static void read_drop(struct loader *loader, struct node *value, struct rule *rule)

@@ -184,6 +184,7 @@ static struct condition *parse_not(struct parser *parser, struct node *node)
     return condition;
 }
 
+/* A new term is a row here, a function that reads it, and a case of condition_judge. */
 static const struct term {
     const char *key;
     leaf_fn *parse;
@@ -194,7 +195,6 @@ static const struct term {
     {"not", parse_not, true},
 };
 #define TERM_COUNT (sizeof terms / sizeof *terms)
-static const char *const known_keys[] = {"header", "size", "sender", "client", "not", NULL};
 
 static struct condition *parse_all_of(struct parser *parser, struct node *node)
 {
@@ -203,15 +203,17 @@ static struct condition *parse_all_of(struct parser *parser, struct node *node)
                      "conditions are a map of header, size, sender, client and not");
         return NULL;
     }
+    const char *known[TERM_COUNT + 1] = {0};
     struct condition *group = new_group(parser, ALL_OF, TERM_COUNT);
     for (size_t i = 0; i < TERM_COUNT; i++) {
+        known[i] = terms[i].key;
         struct node *value = node_get(node, terms[i].key);
         if (value && terms[i].takes_list)
             add_part(group, terms[i].parse(parser, value));
         else if (value)
             add_part(group, parse_one_of(parser, value, terms[i].parse));
     }
-    node_report_unused(node, known_keys, parser->problems);
+    node_report_unused(node, known, parser->problems);
     return group;
 }
 

@@ -87,13 +87,13 @@ static bool open_domain(struct loader *loader, struct node *root)
 static void read_separators(struct loader *loader, const struct node *node,
                             struct domain_rules *rules)
 {
-    static const char allowed[] = "+-_=#.";
+    static const char allowed[] = "+-_=#";
     struct str text;
     if (!node_to_text(node, loader->problems, &text))
         return;
     rules->subaddress_separators = arena_str(loader->set->arena, text);
     for (size_t i = 0; i < text.length; i++)
-        if (!strchr(allowed, text.at[i]))
+        if (str_index(str_of(allowed), text.at[i]) < 0)
             text.length = 0;
     if (text.length == 0)
         node_problem(node, loader->problems, "separators are one or more of %s", allowed);

@@ -77,12 +77,19 @@ static int is_rule_file(const struct dirent *entry)
            str_ends_nocase(name, STR(".json"));
 }
 
+/* "rules" and "rules/" give the same paths in problems. */
+static struct str without_final_slash(struct str directory)
+{
+    while (directory.length > 1 && directory.at[directory.length - 1] == '/')
+        directory.length--;
+    return directory;
+}
+
 static void load_file(struct rule_set *set, const struct rule_vocabulary *vocabulary,
-                      const char *directory, const char *name,
-                      struct problem_list *problems)
+                      struct str directory, const char *name, struct problem_list *problems)
 {
     struct arena *scratch = arena_new();
-    const char *path = arena_printf(scratch, "%s/%s", directory, name);
+    const char *path = arena_printf(scratch, "%.*s/%s", STR_ARG(directory), name);
     struct node *root = document_load(path, scratch, problems);
     if (root)
         load_domain_file(set, vocabulary, root, scratch, problems);
@@ -107,8 +114,8 @@ struct rule_set *rule_set_load(const char *directory,
         problem_add(problems, str_of(directory), 0, 0, "cannot be read: %s",
                     strerror(errno));
     for (int i = 0; i < count; i++) {
-        load_file(set, vocabulary ? vocabulary : &anything, directory, entries[i]->d_name,
-                  problems);
+        load_file(set, vocabulary ? vocabulary : &anything,
+                  without_final_slash(str_of(directory)), entries[i]->d_name, problems);
         free(entries[i]);
     }
     free(entries);
