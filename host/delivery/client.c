@@ -51,9 +51,6 @@ static void decide(struct transaction *transaction, enum client_end end)
         .reply = dialogue->reply,
         .is_from_peer = dialogue->is_from_peer,
     };
-    /* To whoever hears these words 421 would say that we close his connection. */
-    if (transaction->verdict->reply.code == 421)
-        transaction->verdict->reply.code = 451;
 }
 
 /* --- before the first command --- */
@@ -145,15 +142,10 @@ static void decide_refusal(struct transaction *transaction, enum verb verb)
     if (was_dead(transaction, verb)) {
         dialogue->is_over = true;
         decide(transaction, CLIENT_WAS_DEAD);
-    } else if (dialogue->is_from_peer && reply_is_ok(&dialogue->reply)) {
-        dialogue_give_up(dialogue, reply_make(451, "4.5.0", "%s has answered %s with %d",
-                                              dialogue->peer, verb_names[verb],
-                                              dialogue->reply.code));
-        decide(transaction, CLIENT_TRY_OTHER);
-    } else {
-        decide(transaction,
-               reply_is_permanent(&dialogue->reply) ? CLIENT_REFUSED : CLIENT_TRY_OTHER);
+        return;
     }
+    decide(transaction,
+           reply_is_permanent(&dialogue->reply) ? CLIENT_REFUSED : CLIENT_TRY_OTHER);
 }
 
 static void hear_verb(struct transaction *transaction, enum verb verb)
@@ -162,9 +154,7 @@ static void hear_verb(struct transaction *transaction, enum verb verb)
     uint32_t timeout_ms = verb == DATA ? transaction->options->data_start_timeout_ms
                                        : transaction->options->command_timeout_ms;
     task_stage("waiting for the answer to %s from %s", verb_names[verb], dialogue->peer);
-    bool is_heard = dialogue_hear(dialogue, timeout_ms, verb_names[verb]);
-    int wanted = verb == DATA ? 3 : 2;
-    if (is_heard && dialogue->reply.code / 100 == wanted)
+    if (dialogue_hear(dialogue, timeout_ms, verb_names[verb], verb == DATA ? 3 : 2))
         transaction->data_started = verb == DATA;
     else if (!transaction->is_decided)
         decide_refusal(transaction, verb);
@@ -199,7 +189,7 @@ static void end_unwanted_data(struct transaction *transaction)
     struct dialogue *dialogue = &transaction->client->dialogue;
     dialogue_say(dialogue, ".");
     dialogue_hear(dialogue, transaction->options->command_timeout_ms,
-                  "the end of an empty message");
+                  "the end of an empty message", 2);
 }
 
 /* --- content --- */
@@ -223,13 +213,8 @@ static void hear_end(struct transaction *transaction)
     struct client *client = transaction->client;
     struct dialogue *dialogue = &client->dialogue;
     task_stage("waiting for the answer to the message from %s", dialogue->peer);
-    bool is_heard = dialogue_hear(dialogue, transaction->options->data_end_timeout_ms,
-                                  "the end of the message, and may have delivered it");
-    bool is_delivered = is_heard && dialogue->reply.code / 100 == 2;
-    if (is_heard && dialogue->reply.code / 100 == 3)
-        dialogue_give_up(dialogue,
-                         reply_make(451, "4.5.0", "%s has answered the message with %d",
-                                    dialogue->peer, dialogue->reply.code));
+    bool is_delivered = dialogue_hear(dialogue, transaction->options->data_end_timeout_ms,
+                                      "the end of the message (it may have it)", 2);
     /* After a refused BDAT the transaction goes on (RFC 3030 section 2). */
     client->needs_reset = client->has_chunking && !is_delivered;
     decide(transaction, is_delivered ? CLIENT_DELIVERED : CLIENT_REFUSED);
@@ -238,11 +223,9 @@ static void hear_end(struct transaction *transaction)
 static void hear_why_content_failed(struct transaction *transaction, int failure)
 {
     struct dialogue *dialogue = &transaction->client->dialogue;
-    bool has_said_why =
-        dialogue_hear_last_words(dialogue, failure, "a part of the message");
-    decide(transaction, has_said_why && reply_is_permanent(&dialogue->reply)
-                            ? CLIENT_REFUSED
-                            : CLIENT_TRY_OTHER);
+    dialogue_hear_last_words(dialogue, failure, "a part of the message");
+    decide(transaction,
+           reply_is_permanent(&dialogue->reply) ? CLIENT_REFUSED : CLIENT_TRY_OTHER);
 }
 
 void client_send(struct client *client, const struct delivery_request *request,

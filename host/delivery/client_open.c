@@ -68,16 +68,16 @@ static bool say_hello(struct client *client, const struct delivery_options *opti
     struct dialogue *dialogue = &client->dialogue;
     task_stage("sending EHLO to %s", dialogue->peer);
     dialogue_say(dialogue, "EHLO %s", options->host_name);
-    if (!dialogue_hear(dialogue, options->command_timeout_ms, "EHLO"))
+    bool is_extended = dialogue_hear(dialogue, options->command_timeout_ms, "EHLO", 2);
+    if (!is_extended && !reply_is_permanent(&dialogue->reply))
         return false;
-    bool is_extended = reply_is_ok(&dialogue->reply);
-    if (reply_is_permanent(&dialogue->reply)) {
+    if (!is_extended) {
         dialogue_say(dialogue, "HELO %s", options->host_name);
-        if (!dialogue_hear(dialogue, options->command_timeout_ms, "HELO"))
+        if (!dialogue_hear(dialogue, options->command_timeout_ms, "HELO", 2))
             return false;
     }
     learn_keywords(client, is_extended);
-    return dialogue->reply.code / 100 == 2;
+    return true;
 }
 
 /* --- TLS --- */
@@ -116,12 +116,12 @@ static enum opening start_tls(struct client *client, const struct client_target 
         return NOT_OPENED;
     }
     dialogue_say(dialogue, "STARTTLS");
-    if (!dialogue_hear(dialogue, target->options->command_timeout_ms, "STARTTLS")) {
+    if (!dialogue_hear(dialogue, target->options->command_timeout_ms, "STARTTLS", 2)) {
+        if (is_opportunistic && !dialogue->is_over)
+            return OPENED;
         heard_no(client, verdict);
         return HANDSHAKE_FAILED;
     }
-    if (dialogue->reply.code != 220)
-        return is_opportunistic && !dialogue->is_over ? OPENED : heard_no(client, verdict);
     if (net_stream_input(dialogue->stream).length > 0) {
         /* Sent in the clear, to be taken for a reply under TLS. */
         dialogue->is_over = true;
@@ -169,8 +169,8 @@ static enum opening introduce(struct client *client, const struct client_target 
             return opening;
     }
     task_stage("waiting for the greeting of %s", dialogue->peer);
-    if (!dialogue_hear(dialogue, target->options->greeting_timeout_ms, "connecting") ||
-        dialogue->reply.code != 220 || !say_hello(client, target->options))
+    if (!dialogue_hear(dialogue, target->options->greeting_timeout_ms, "connecting", 2) ||
+        !say_hello(client, target->options))
         return heard_no(client, verdict);
     if (target->tls == DELIVERY_TLS_NONE || target->tls == DELIVERY_TLS_IMPLICIT)
         return OPENED;

@@ -53,7 +53,7 @@ void dialogue_say(struct dialogue *dialogue, const char *format, ...)
               "delivery: a command is longer than a parsed address allows");
 }
 
-void dialogue_give_up(struct dialogue *dialogue, struct reply reply)
+static void give_up(struct dialogue *dialogue, struct reply reply)
 {
     dialogue->reply = reply;
     dialogue->is_from_peer = false;
@@ -81,17 +81,22 @@ static const char *failure_text(int failure)
 
 static void give_up_after(struct dialogue *dialogue, int failure, const char *after)
 {
-    dialogue_give_up(
-        dialogue,
-        reply_make(451, failure == -EPROTO || failure == -ENOBUFS ? "4.5.0" : "4.4.2",
-                   "%s %s after %s", dialogue->peer, failure_text(failure), after));
+    bool is_nonsense = failure == -EPROTO || failure == -ENOBUFS;
+    give_up(dialogue, reply_make(451, is_nonsense ? "4.5.0" : "4.4.2", "%s %s after %s",
+                                 dialogue->peer, failure_text(failure), after));
 }
 
-/* Takes a reply that has come: its length, 0 or -EPROTO as reply_parse. */
-static int take_reply(struct dialogue *dialogue)
+/* Waits for a whole reply and takes it: its length; 0 when the peer has closed, or a negative errno. */
+static int take_reply(struct dialogue *dialogue, uint64_t deadline_ms)
 {
-    int length = reply_parse(net_stream_input(dialogue->stream), &dialogue->reply);
-    if (length <= 0)
+    int length;
+    while ((length = reply_parse(net_stream_input(dialogue->stream), &dialogue->reply)) ==
+           0) {
+        int result = net_stream_fill(dialogue->stream, deadline_ms);
+        if (result <= 0)
+            return result;
+    }
+    if (length < 0)
         return length;
     net_stream_consume(dialogue->stream, (size_t)length);
     dialogue->is_from_peer = true;
@@ -109,29 +114,30 @@ static int say_now(struct dialogue *dialogue, uint64_t deadline_ms)
     return result;
 }
 
-bool dialogue_hear(struct dialogue *dialogue, uint32_t timeout_ms, const char *after)
+bool dialogue_hear(struct dialogue *dialogue, uint32_t timeout_ms, const char *after,
+                   int wanted)
 {
     uint64_t deadline_ms = task_in_ms(timeout_ms);
     int result = say_now(dialogue, deadline_ms);
-    if (result < 0)
-        return dialogue_hear_last_words(dialogue, result, after);
-    while ((result = take_reply(dialogue)) == 0) {
-        result = net_stream_fill(dialogue->stream, deadline_ms);
-        if (result <= 0)
-            break;
+    if (result < 0) {
+        dialogue_hear_last_words(dialogue, result, after);
+        return false;
     }
+    result = take_reply(dialogue, deadline_ms);
+    int code = dialogue->reply.code;
     if (result <= 0)
         give_up_after(dialogue, result, after);
-    return result > 0;
+    else if (code / 100 != wanted && reply_is_ok(&dialogue->reply))
+        give_up(dialogue, reply_make(451, "4.5.0", "%s has answered %s with %d",
+                                     dialogue->peer, after, code));
+    return result > 0 && code / 100 == wanted;
 }
 
-bool dialogue_hear_last_words(struct dialogue *dialogue, int failure, const char *after)
+void dialogue_hear_last_words(struct dialogue *dialogue, int failure, const char *after)
 {
-    if (net_stream_fill(dialogue->stream, task_in_ms(LAST_WORDS_MS)) > 0 &&
-        take_reply(dialogue) > 0 && !reply_is_ok(&dialogue->reply)) {
+    if (take_reply(dialogue, task_in_ms(LAST_WORDS_MS)) > 0 &&
+        !reply_is_ok(&dialogue->reply))
         dialogue->is_over = true;
-        return true;
-    }
-    give_up_after(dialogue, failure, after);
-    return false;
+    else
+        give_up_after(dialogue, failure, after);
 }

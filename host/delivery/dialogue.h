@@ -23,13 +23,11 @@ void dialogue_close(struct dialogue *dialogue);
 void dialogue_say(struct dialogue *dialogue, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Waits for a reply: true when the peer gave one. False when it did not (`after` tells people what it
- * should have answered): then the dialogue is over and `reply` is a 451 of ours. A 421 is a reply, and
- * ends the dialogue. */
-bool dialogue_hear(struct dialogue *dialogue, uint32_t timeout_ms, const char *after);
+/* Waits for a reply; `after` tells people what it should answer. True when its first digit is `wanted`.
+ * False when the peer refuses (4xx, 5xx; a 421 also ends the dialogue), and when it gives no reply or one
+ * that makes no sense: then the dialogue is over and `reply` a 451 of ours. */
+bool dialogue_hear(struct dialogue *dialogue, uint32_t timeout_ms, const char *after,
+                   int wanted);
 
-/* A write has failed: true when the peer had already said why, with 4xx or 5xx; else as above. */
-bool dialogue_hear_last_words(struct dialogue *dialogue, int failure, const char *after);
-
-/* Replaces what the peer said, or did not say, by words of ours, and ends the dialogue. */
-void dialogue_give_up(struct dialogue *dialogue, struct reply reply);
+/* A write has failed: the dialogue is over, with the peer's refusal if it had sent one, else as above. */
+void dialogue_hear_last_words(struct dialogue *dialogue, int failure, const char *after);

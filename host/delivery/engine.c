@@ -173,6 +173,9 @@ static void try_say(struct try *try, const struct client_verdict *verdict)
     try->end = verdict->end;
     result->reply = verdict->reply;
     result->is_from_peer = verdict->is_from_peer;
+    /* To whoever hears these words in his turn, 421 would say that we close his connection. */
+    if (result->reply.code == 421)
+        result->reply.code = 451;
     if (verdict->end == CLIENT_DELIVERED)
         result->status = DELIVERY_OK;
     else

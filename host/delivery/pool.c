@@ -84,14 +84,16 @@ static int sweep(void *arg)
     struct pool *pool = arg;
     const struct client *oldest;
     task_stage("waiting for kept connections to age");
-    while ((oldest = oldest_kept(pool))) {
+    while ((oldest = oldest_kept(pool)) && !task_cancelled(task_current())) {
         uint64_t now_ms = task_now_ms();
         uint64_t until_ms = oldest->pool.idle_until_ms;
         if (until_ms <= now_ms)
             close_oldest_kept(pool);
-        else if (task_sleep(until_ms - now_ms) == -ECANCELED)
-            return 0; /* pool_free() joins */
+        else
+            task_sleep(until_ms - now_ms);
     }
+    if (task_cancelled(task_current()))
+        return 0; /* pool_free() joins */
     task_detach(pool->sweeper);
     pool->sweeper = NULL;
     return 0;
