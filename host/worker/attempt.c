@@ -55,18 +55,19 @@ static int decide_without_place(struct run *run, int why)
 }
 
 /* Says EMAIL. What did not go out at all is taken back; a dying isolate gives the run its fate itself. */
-static int send_email(struct run *run)
+static int send_email(struct run *run, struct isolate_process *isolate)
 {
     const struct wire_frame frame = {
         .type = WIRE_EMAIL, .run = run->number, .payload = buf_view(&run->email)};
-    int result = isolate_send(run->isolate, &frame, run->raw_fd, run->deadline_ms);
-    if (result == 0 || run->isolate == NULL || run->isolate->state == ISOLATE_ENDING)
+    int result = isolate_send(isolate, &frame, run->raw_fd, run->deadline_ms);
+    if (result == 0 || run->isolate != isolate || isolate->state == ISOLATE_ENDING)
         return 0;
-    if (result == -ECANCELED || result == -ETIMEDOUT)
+    if (result == -ECANCELED || result == -ETIMEDOUT) {
         run_leave(run);
-    else
-        isolate_kill(run->isolate, ISOLATE_DIED, 0);
-    return result == -ECANCELED || result == -ETIMEDOUT ? result : 0;
+        return result;
+    }
+    isolate_kill(isolate, ISOLATE_DIED, 0);
+    return 0;
 }
 
 static int attempt(struct run *run)
@@ -76,8 +77,9 @@ static int attempt(struct run *run)
     int result = worker_place(run->worker, run->deadline_ms);
     if (result != 0)
         return decide_without_place(run, result);
-    run_enter(run, run->worker->isolate);
-    result = send_email(run);
+    struct isolate_process *isolate = run->worker->isolate;
+    run_enter(run, isolate);
+    result = send_email(run, isolate);
     if (result != 0)
         return decide_without_place(run, result);
     return task_wait(&run->decided, TASK_FOREVER);

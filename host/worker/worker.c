@@ -6,6 +6,9 @@
 
 #include "base/mem.h"
 
+/* Longer than an isolate may take to load. */
+#define TRY_MS 30000
+
 static struct {
     struct list workers;
     size_t isolate_count, run_count;
@@ -136,7 +139,7 @@ static int explain(struct worker *worker, int result, struct err *err)
 int worker_try(struct worker *worker, struct err *err)
 {
     worker_keep(worker);
-    int result = worker_place(worker, task_in_ms(worker->limits.wall_ms));
+    int result = worker_place(worker, task_in_ms(TRY_MS));
     if (result == 0)
         worker_place_freed(worker);
     explain(worker, result, err);

@@ -147,8 +147,10 @@ static int pass(void *arg)
                              .msg_control = control,
                              .msg_controllen = sizeof control};
     assert_int_equal(recvmsg(pair.far, &message, MSG_CMSG_CLOEXEC), 1);
-    int passed;
-    memcpy(&passed, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof passed);
+    int passed = -1;
+    const struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+    if (head)
+        memcpy(&passed, CMSG_DATA(head), sizeof passed);
     assert_int_equal(write(passed, "y", 1), 1);
     assert_int_equal(read(pipe_fds[0], &byte, 1), 1);
     assert_int_equal(byte, 'y');

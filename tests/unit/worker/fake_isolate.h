@@ -41,8 +41,9 @@ static inline bool fake_receive(struct wire_frame *frame)
         ssize_t length = recvmsg(WIRE_SOCKET_FD, &message, 0);
         if (length <= 0)
             return false;
-        if (message.msg_controllen)
-            memcpy(&fake.passed_fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(int));
+        const struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+        if (head)
+            memcpy(&fake.passed_fd, CMSG_DATA(head), sizeof(int));
         if (wire_inbox_take(&fake.inbox, (struct str){packet, (size_t)length}, frame) == 1)
             return true;
     }

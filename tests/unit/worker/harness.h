@@ -17,12 +17,12 @@ struct sending {
     size_t raw_bytes;    /* 0: strlen(raw) */
     uint64_t forward_ms; /* how long a forward takes */
     /* what came of it */
-    int result;
-    struct worker_outcome outcome;
-    char text[256];
-    size_t forward_count, log_bytes, end_count;
-    int forward_result; /* of the wait within it */
     struct task *task;
+    struct worker_outcome outcome;
+    size_t forward_count, log_bytes, end_count;
+    int result;
+    int forward_result; /* of the wait within it */
+    char text[256];
 };
 
 static inline struct worker_limits test_limits(void)

@@ -134,7 +134,7 @@ static int ignore_cancel(void *arg)
 {
     (void)arg;
     struct worker_limits limits = test_limits();
-    limits.wall_ms = 50;
+    limits.wall_ms = 300;
     struct worker *worker = test_worker("good", limits);
     struct sending deaf = {.worker = worker, .raw = "deaf"};
     assert_int_equal(worker_try(worker, NULL), 0);

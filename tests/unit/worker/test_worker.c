@@ -160,7 +160,7 @@ static int hold_past_wall_time(void *arg)
 {
     (void)arg;
     struct worker_limits limits = test_limits();
-    limits.wall_ms = 50;
+    limits.wall_ms = 400;
     limits.messages_max = 1;
     struct worker *worker = test_worker("good", limits);
     struct sending held = {.worker = worker, .raw = "hold"};
@@ -172,7 +172,8 @@ static int hold_past_wall_time(void *arg)
     assert_int_equal(held.outcome.result, WORKER_EXCEEDED_WALL_TIME);
     int pid = isolate_pid();
     struct sending after = {.worker = worker, .raw = "ok"};
-    task_sleep(50);
+    while (!held.end_count)
+        task_sleep(5);
     assert_int_equal(send_and_wait(&after), WORKER_OK);
     assert_int_equal(isolate_pid(), pid);
     worker_release(worker);

@@ -9,7 +9,7 @@
     "return { email = function(message, env, ctx)\n"                                       \
     "  local what = message.raw:match('^[^\\r\\n]*')\n"
 
-static const char *const SCRIPT =
+static const char *const script_of_test =
     DISPATCH "  if what == 'loop' then while true do end end\n"
              "  if what == 'guarded' then\n"
              "    while true do pcall(function() while true do end end) end\n"
@@ -28,7 +28,7 @@ static const char *const SCRIPT =
 static int outcomes(void *arg)
 {
     (void)arg;
-    struct worker *worker = test_worker(SCRIPT, test_limits());
+    struct worker *worker = test_worker(script_of_test, test_limits());
     struct sending ok = {.worker = worker, .raw = "nothing\r\n"};
     struct sending rejected = {.worker = worker, .raw = "reject\r\n"};
     struct sending raised = {.worker = worker, .raw = "raise\r\n"};
@@ -60,8 +60,8 @@ static void a_script_decides(void **state)
 static int beside_others(void *arg)
 {
     const char *evil_raw = arg;
-    struct worker *worker = test_worker(SCRIPT, test_limits());
-    struct worker *other_worker = test_worker(SCRIPT, test_limits());
+    struct worker *worker = test_worker(script_of_test, test_limits());
+    struct worker *other_worker = test_worker(script_of_test, test_limits());
     struct sending other = {.worker = other_worker, .raw = "forward\r\n", .forward_ms = 50};
     struct sending evil = {.worker = worker, .raw = evil_raw};
     struct sending neighbours[6];
@@ -184,7 +184,7 @@ static int send_a_thousand(void *arg)
     (void)arg;
     struct worker_limits limits = test_limits();
     limits.messages_max = 64;
-    struct worker *worker = test_worker(SCRIPT, limits);
+    struct worker *worker = test_worker(script_of_test, limits);
     struct sending *sendings = mem_zero(COUNT, sizeof *sendings);
     for (int i = 0; i < COUNT; i++) {
         sendings[i] = (struct sending){.worker = worker,
