@@ -44,7 +44,9 @@ static int get(lua_State *lua)
         luaL_addvalue(&all);
     }
     luaL_pushresult(&all);
-    return count ? 1 : 0;
+    if (!count)
+        lua_pushnil(lua);
+    return 1;
 }
 
 /* headers:getAll(name): a list of the values, empty if none. */

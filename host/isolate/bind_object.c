@@ -47,8 +47,7 @@ struct run *bind_object_check(lua_State *lua, const char *name, const char *call
     const uint32_t *id = lua_touserdata(lua, 1);
     struct run *run = isolate_of(lua)->run;
     if (!run || run->id != *id)
-        raise_error(lua, "this %s belongs to another message, which has its own handler",
-                    name);
+        raise_error(lua, "this is the %s of another handler, which alone can use it", name);
     return run;
 }
 

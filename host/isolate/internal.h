@@ -32,8 +32,9 @@
 enum isolate_exit {
     ISOLATE_EXIT_PROTOCOL = 95, /* the host said what it must not */
     ISOLATE_EXIT_SANDBOX = 96,  /* the sandbox could not be entered */
-    ISOLATE_EXIT_CPU = WIRE_EXIT_CPU, /* past the hard limit, and the host did not kill it */
-    ISOLATE_EXIT_LUA = 98,      /* a Lua error outside all protection */
+    ISOLATE_EXIT_CPU =
+        WIRE_EXIT_CPU,     /* past the hard limit, and the host did not kill it */
+    ISOLATE_EXIT_LUA = 98, /* a Lua error outside all protection */
 };
 
 struct isolate_limits {
@@ -55,6 +56,7 @@ struct isolate {
     const struct value *load;     /* NULL before */
     int handler, environment;     /* registry references */
     size_t lua_bytes;             /* held by the allocator */
+    size_t reserve_bytes;         /* that it may exceed the cap by, now */
     bool is_collecting_often;     /* much of the cap is used */
     volatile sig_atomic_t hooked; /* the CPU hook is set */
 

@@ -22,6 +22,8 @@
 #define GC_PAUSE_TIGHT 125
 /* A quarter of the cap: up to there the usual pause cannot reach the cap. */
 #define TIGHT_SHARE    4
+/* For the objects of the loop, and an error with its traceback. */
+#define RESERVE_BYTES  ((size_t)128 * 1024)
 
 /* What a script finds, by table; all else of LuaJIT's libraries is removed. What the prelude and the
  * bindings add (print, load, require, log …) comes after. */
@@ -68,7 +70,7 @@ static void *allocate(void *arg, void *old, size_t old_bytes, size_t bytes)
         isolate->lua_bytes = used;
         return NULL;
     }
-    if (bytes > old_bytes && used > isolate->limits.memory_bytes)
+    if (bytes > old_bytes && used > isolate->limits.memory_bytes + isolate->reserve_bytes)
         return NULL;
     void *memory = realloc(old, bytes);
     if (memory) {
@@ -154,10 +156,19 @@ static void run_prelude(lua_State *lua)
     lua_call(lua, 1, 0);
 }
 
+/* The registry's list of free references comes into being with the first one that is freed: here, not when
+ * memory is short and nothing protects. */
+static void make_reference_list(lua_State *lua)
+{
+    lua_pushboolean(lua, 1);
+    luaL_unref(lua, LUA_REGISTRYINDEX, luaL_ref(lua, LUA_REGISTRYINDEX));
+}
+
 static int open_protected(lua_State *lua)
 {
     lua_gc(lua, LUA_GCSTOP, 0);
     open_libraries(lua);
+    make_reference_list(lua);
     seed_random(lua);
     run_prelude(lua);
     lua_gc(lua, LUA_GCRESTART, 0);
@@ -176,6 +187,27 @@ int lua_state_open(struct isolate *isolate)
     if (lua_cpcall(lua, open_protected, NULL) != 0)
         panic(lua);
     return 0;
+}
+
+int lua_state_call(struct isolate *isolate, lua_CFunction function, void *arg)
+{
+    isolate->reserve_bytes = RESERVE_BYTES;
+    int status = lua_cpcall(isolate->lua, function, arg);
+    isolate->reserve_bytes = 0;
+    return status;
+}
+
+static int collect(lua_State *lua)
+{
+    lua_gc(lua, LUA_GCCOLLECT, 0);
+    return 0;
+}
+
+void lua_state_collect_if_short(struct isolate *isolate)
+{
+    if (isolate->lua_bytes > isolate->limits.memory_bytes / 4 * 3 &&
+        lua_state_call(isolate, collect, NULL) != 0)
+        lua_pop(isolate->lua, 1);
 }
 
 void lua_state_close(struct isolate *isolate)

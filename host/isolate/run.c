@@ -18,6 +18,7 @@
 #include "channel.h"
 #include "convert.h"
 #include "cpu.h"
+#include "lua_state.h"
 
 #include "base/mem.h"
 
@@ -145,7 +146,8 @@ static struct outcome outcome_of_error(struct fiber *fiber, int status)
 {
     struct outcome outcome = {.result = "exception"};
     lua_State *lua = fiber->run->isolate->lua;
-    if (lua_cpcall(lua, describe, &(struct description){fiber, &outcome}) != 0) {
+    if (lua_state_call(fiber->run->isolate, describe,
+                       &(struct description){fiber, &outcome}) != 0) {
         lua_pop(lua, 1);
         if (!outcome.text.length)
             outcome.text = STR("the error could not be described");
@@ -160,9 +162,9 @@ static struct outcome outcome_of_error(struct fiber *fiber, int status)
 static struct outcome outcome_of_return(const struct run *run)
 {
     if (run->is_cpu_exceeded)
-        return (struct outcome){"exceededCpu", STR("CPU limit exceeded"), {0}};
+        return (struct outcome){.result = "exceededCpu", .text = STR("CPU limit exceeded")};
     if (run->is_rejected)
-        return (struct outcome){"rejected", run->reason, {0}};
+        return (struct outcome){.result = "rejected", .text = run->reason};
     return (struct outcome){.result = "ok"};
 }
 
@@ -237,8 +239,8 @@ static void fiber_resume(struct fiber *fiber)
         if (status == LUA_YIELD)
             stray_yield(fiber);
         end_fiber(fiber, status);
+        lua_state_collect_if_short(isolate);
     }
-    isolate->fiber = NULL;
     cpu_leave(run);
     if (list_empty(&run->fibers))
         end_run(run);
@@ -292,9 +294,10 @@ void isolate_run_start(struct isolate *isolate, const struct wire_frame *email)
     struct run *run = isolate_run_new(isolate, email->run);
     run->email = decode_or_die(run, email->payload);
     take_raw(run);
-    if (lua_cpcall(isolate->lua, start_handler, run) != 0) {
+    if (lua_state_call(isolate, start_handler, run) != 0) {
         lua_pop(isolate->lua, 1);
-        send_done(run, &(struct outcome){"exceededMemory", NOT_ENOUGH_MEMORY, {0}});
+        send_done(run,
+                  &(struct outcome){.result = "exceededMemory", .text = NOT_ENOUGH_MEMORY});
         end_run(run);
     }
 }
@@ -334,7 +337,7 @@ void isolate_run_answer(struct isolate *isolate, const struct wire_frame *answer
         return;
     fiber->call = 0;
     struct delivery delivery = {fiber, decode_or_die(run, answer->payload)};
-    if (lua_cpcall(isolate->lua, push_answer, &delivery) == 0) {
+    if (lua_state_call(isolate, push_answer, &delivery) == 0) {
         fiber->argument_count = 2;
         list_append(&isolate->ready, &fiber->ready);
         return;

@@ -8,6 +8,7 @@
 #include "channel.h"
 #include "convert.h"
 #include "cpu.h"
+#include "lua_state.h"
 #include "run.h"
 
 static const char HINT[] =
@@ -57,7 +58,6 @@ static void take_handlers(lua_State *lua, struct isolate *isolate, const char *s
     isolate->handler = luaL_ref(lua, LUA_REGISTRYINDEX);
 }
 
-/* Protected. */
 static int load(lua_State *lua)
 {
     struct isolate *isolate = lua_touserdata(lua, 1);
@@ -76,11 +76,29 @@ static int load(lua_State *lua)
     return 0;
 }
 
-/* Protected: the error below the argument becomes text. */
-static int error_to_text(lua_State *lua)
+struct loading {
+    struct isolate *isolate;
+    struct run *run;
+    struct str problem; /* in the run's arena; empty: none */
+};
+
+/* Protected. */
+static int load_or_say_why(lua_State *lua)
 {
-    push_error_text(lua, 1);
-    return 1;
+    struct loading *loading = lua_touserdata(lua, 1);
+    loading->problem = STR("the error could not be described");
+    lua_pushcfunction(lua, load);
+    lua_pushlightuserdata(lua, loading->isolate);
+    if (lua_pcall(lua, 1, 0, 0) == 0) {
+        loading->problem = STR("");
+        return 0;
+    }
+    struct str text;
+    push_error_text(lua, -1);
+    text.at = lua_tolstring(lua, -1, &text.length);
+    text = isolate_run_shortened(text, RUN_TEXT_BYTES_MAX);
+    loading->problem = arena_str(loading->run->arena, text);
+    return 0;
 }
 
 static void send_ready(struct isolate *isolate)
@@ -92,29 +110,25 @@ static void send_ready(struct isolate *isolate)
     channel_send(WIRE_READY, 0, 0, buf_view(&isolate->out));
 }
 
-/* The error value is on top. */
-static void send_broken(struct isolate *isolate)
+static void send_broken(struct isolate *isolate, struct str problem)
 {
-    lua_State *lua = isolate->lua;
-    struct str text = STR("the error could not be described");
-    lua_pushcfunction(lua, error_to_text);
-    lua_insert(lua, -2);
-    if (lua_pcall(lua, 1, 1, 0) == 0)
-        text.at = lua_tolstring(lua, -1, &text.length);
     buf_clear(&isolate->out);
-    value_write_string(&isolate->out, isolate_run_shortened(text, RUN_TEXT_BYTES_MAX));
+    value_write_string(&isolate->out, problem);
     channel_send(WIRE_BROKEN, 0, 0, buf_view(&isolate->out));
 }
 
 bool script_load(struct isolate *isolate)
 {
     struct run *run = isolate_run_new(isolate, WIRE_RUN_LOAD);
+    struct loading loading = {.isolate = isolate, .run = run};
     cpu_enter(run);
-    bool is_ready = lua_cpcall(isolate->lua, load, isolate) == 0;
+    if (lua_state_call(isolate, load_or_say_why, &loading) != 0)
+        lua_pop(isolate->lua, 1);
+    bool is_ready = loading.problem.length == 0;
     if (is_ready)
         send_ready(isolate);
     else
-        send_broken(isolate);
+        send_broken(isolate, loading.problem);
     cpu_leave(run);
     isolate_run_free(run);
     return is_ready;
