@@ -111,6 +111,7 @@ class Bench:
         (rules / "work.lua").write_text(SCRIPT)
         (rules / "host.yaml").write_text(json.dumps({
             "name": "mx.bench.test",
+            "postmaster": "admin@next.test",
             "listen": [{"address": "127.0.0.1:0"}],
             "state": str(self.folder / "state"),
             "scripts": ".",

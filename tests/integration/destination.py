@@ -53,10 +53,14 @@ class Destination:
         self.controller = Listening(self, hostname=address, port=port, ready_timeout=20)
         self.controller.start()
         self.port = self.controller.port
+        self.sessions = 0  # the controller has tried a connection of its own
+        self.is_open = True
 
     def stop(self):
         self.gate.set()
-        self.controller.stop()
+        if self.is_open:
+            self.is_open = False
+            self.controller.stop()
 
     def wait_for(self, count):
         return wait_until(lambda: len(self.mails) >= count and self.mails[:], f"{count} mails")
@@ -76,6 +80,7 @@ class Destination:
             reply = self.replies.get("DATA " + recipient)
             if reply:
                 return reply
-            self.mails.append(Mail(envelope.mail_from, recipient, envelope.original_content,
+            sender = "" if envelope.mail_from == "<>" else envelope.mail_from
+            self.mails.append(Mail(sender, recipient, envelope.original_content,
                                    session.ssl is not None, envelope.mail_options))
         return "250 2.0.0 Taken"

@@ -44,6 +44,7 @@ class Rules:
             path.mkdir(parents=True)
         self.host = {
             "name": "mx.gate.test",
+            "postmaster": "admin@dest.test",
             "listen": [{"address": "127.0.0.1:0"}],
             "state": str(self.state),
             "scripts": str(self.scripts),

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from gateway import BINARY, PATIENCE_S, postern, wait_until
 
-TEXT = b"From: Anna <anna@sender.test>\nSubject: hello\n\nWe met.\n"
+TEXT = b"From: Anna <anna@sender.test>\nSubject: hello\nMessage-ID: <1@sender.test>\n\nWe met.\n"
 COMMANDS = ["serve", "dev", "check", "run", "send", "explain", "status"]
 
 
@@ -27,11 +27,16 @@ def test_every_command_explains_itself(command):
     assert command in postern("--help").stdout
 
 
-@pytest.mark.parametrize("arguments", [["nonsense"], ["check", "--nonsense"], ["run"], ["send"], ["explain"],
+@pytest.mark.parametrize("arguments", [["check", "--nonsense"], ["run"], ["send"], ["explain"],
                                        ["check", "one", "two"]], ids=" ".join)
 def test_a_mistake_is_told_with_the_usage(arguments):
     done = postern(*arguments)
     assert done.returncode == 2 and "usage: postern" in done.stderr
+
+
+def test_an_unknown_command_is_told_with_those_there_are():
+    done = postern("nonsense")
+    assert done.returncode == 2 and '"nonsense"' in done.stderr and "postern serve" in done.stderr
 
 
 # --- check ---
@@ -46,7 +51,7 @@ def test_check_finds_nothing_in_good_rules(rules):
 
 
 BAD = [
-    ("domain: gate.test\nrules:\n  - {to: ben@, fowrard: x@dest.test}\n", 3, 15, "fowrard"),
+    ("domain: gate.test\nrules:\n  - {to: ben@, fowrard: x@dest.test}\n", 3, 16, "fowrard"),
     ("domain: gate.test\nrules:\n  - to: ben@\n    worker: nobody\n", 4, 13, "nobody"),
     ("domain: gate.test\nrules:\n  - {to: /(/, drop: true}\n", 3, 10, ""),
     ("domain: gate.test\nrules:\n  - {to: ben@, drop: true}\n  - {to: ben@, drop: true}\n", 4, 10, "ben@"),

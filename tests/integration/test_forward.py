@@ -197,7 +197,6 @@ def test_the_second_recipient_comes_in_its_own_transaction(rules, serve, destina
 
 
 def test_postmaster_is_always_there(rules, serve, destination):
-    rules.write_host(postmaster="admin@dest.test")
     rules.domain("gate.test", {"to": "ben@", "forward": "ben@dest.test"})
     with serve(rules).connect() as session:
         for recipient in ("postmaster@gate.test", "PostMaster@gate.test", "postmaster"):
