@@ -2,17 +2,6 @@
  * command is refused: else they would be taken for commands. */
 #include "smtp/internal.h"
 
-static struct reply sequence_refusal(const struct smtp_session *session)
-{
-    const struct transaction *transaction = session->transaction;
-    if (!transaction)
-        return reply_bad_sequence("say MAIL first");
-    if (transaction->shared.recipient_count)
-        return smtp_no_reply();
-    return transaction->recipient_attempts ? reply_no_valid_recipients()
-                                           : reply_bad_sequence("say RCPT first");
-}
-
 static struct reply take_chunk(struct smtp_session *session, const struct smtp_chunk *chunk)
 {
     smtp_intake_open(session, false);
@@ -31,7 +20,7 @@ static struct reply bdat_proceed(struct smtp_session *session,
     struct smtp_chunk chunk;
     if (!smtp_chunk_parse(command->argument, &chunk))
         return smtp_session_end_with(session, reply_unreadable_chunk());
-    struct reply refusal = sequence_refusal(session);
+    struct reply refusal = smtp_transaction_refusal(session);
     if (refusal.code) {
         int result = smtp_intake_skip(session, chunk.bytes);
         return result < 0 ? smtp_session_fail(session, result) : refusal;

@@ -4,14 +4,9 @@
 static struct reply data_check(const struct smtp_session *session)
 {
     const struct transaction *transaction = session->transaction;
-    if (!transaction)
-        return reply_bad_sequence("say MAIL first");
-    if (transaction->has_content)
+    if (transaction && transaction->has_content)
         return reply_bad_sequence("the message has begun, go on with BDAT");
-    if (transaction->shared.recipient_count)
-        return smtp_no_reply();
-    return transaction->recipient_attempts ? reply_no_valid_recipients()
-                                           : reply_bad_sequence("say RCPT first");
+    return smtp_transaction_refusal(session);
 }
 
 static struct reply data_proceed(struct smtp_session *session,

@@ -77,6 +77,7 @@ struct smtp_session {
     char *helo;                      /* NULL before HELO or EHLO */
     bool is_extended;                /* EHLO was said */
     bool is_admitted;                /* counted by the limits */
+    bool has_quit;                   /* QUIT was said */
     bool is_ending;                  /* no more commands are read */
     bool is_lost;                    /* nothing can be said any more */
     uint32_t error_count;
@@ -87,6 +88,9 @@ struct smtp_session {
     struct buf output;           /* replies not sent yet */
 };
 
+/* Before the greeting: PROXY header, limits, implicit TLS, early talkers. False when the session is to be closed,
+ * with what is to be said queued. */
+bool smtp_session_open(struct smtp_session *session);
 /* Runs a session on the stream, which it closes. */
 void smtp_session_run(const struct smtp_listener *listener, struct net_stream *stream);
 
@@ -103,7 +107,7 @@ struct str smtp_session_input(struct smtp_session *session);
 void smtp_session_say(struct smtp_session *session, const struct reply *reply);
 /* Sends what is queued; a failure ends the session. */
 int smtp_session_flush(struct smtp_session *session);
-/* The TLS handshake, after which the client must introduce itself again. A failure ends the session. */
+/* The TLS handshake (opening.c), after which the client must introduce itself again. A failure ends the session. */
 int smtp_session_start_tls(struct smtp_session *session);
 /* Ends the session for a failed read: the last words, with code 0 where nobody would hear them. */
 struct reply smtp_session_fail(struct smtp_session *session, int result);
@@ -115,6 +119,8 @@ struct reply smtp_session_end_with(struct smtp_session *session, struct reply re
 struct transaction *smtp_transaction_new(struct smtp_session *session);
 /* Ends the session's transaction, if it has one. */
 void smtp_transaction_end(struct smtp_session *session);
+/* Why the content may not come now; code 0 if it may: for DATA and BDAT. */
+struct reply smtp_transaction_refusal(const struct smtp_session *session);
 /* The place of the next recipient, zeroed; it counts once recipient_count is raised. */
 struct smtp_recipient *smtp_transaction_next_recipient(struct transaction *transaction);
 
@@ -133,6 +139,9 @@ struct reply smtp_intake_refusal(const struct smtp_session *session);
 struct reply smtp_intake_finish(struct smtp_session *session);
 
 /* --- verbs, a file each --- */
+
+/* The answer to a command line, given without its CRLF; code 0 when all has been said. */
+struct reply smtp_verb_reply(struct smtp_session *session, struct str line);
 
 /* `check`: may it be said now? Code 0 if so. `proceed` does it; code 0: all has been said. */
 struct smtp_verb_steps {

@@ -11,7 +11,7 @@ const char *smtp_protocol_name(const struct smtp_received *received)
 {
     /* by SMTPUTF8, then TLS, then authentication */
     static const char *const names[2][2][2] = {
-        {{"ESMTP", "ESMTPA"},       {"ESMTPS", "ESMTPSA"}      },
+        {{"ESMTP", "ESMTPA"}, {"ESMTPS", "ESMTPSA"}},
         {{"UTF8SMTP", "UTF8SMTPA"}, {"UTF8SMTPS", "UTF8SMTPSA"}},
     };
     if (!received->is_extended)

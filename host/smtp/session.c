@@ -11,12 +11,8 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "net/proxy.h"
 #include "smtp/internal.h"
 
-#define PROXY_TIMEOUT_MS   ((uint64_t)10 * 1000)
-/* How long reject_early_talkers holds the greeting back. */
-#define EARLY_TALK_MS      ((uint64_t)200)
 /* Closing while the peer still sends would destroy the last reply on its way: what comes is read and
  * dropped until the peer is quiet. */
 #define LINGER_QUIET_MS    ((uint64_t)200)
@@ -24,8 +20,6 @@
 #define OUTPUT_BYTES_MAX   ((size_t)64 * 1024)
 /* Replies to a long pipeline go out in pieces of about this. */
 #define OUTPUT_FULL_BYTES  ((size_t)8 * 1024)
-/* Commands that lead nowhere (NOOP, RSET, VRFY …) past this many are errors. */
-#define IDLE_COMMANDS_MAX  100
 /* The first byte of a TLS record that holds a handshake. */
 #define TLS_HANDSHAKE_BYTE 0x16
 
@@ -116,15 +110,10 @@ struct reply smtp_session_fail(struct smtp_session *session, int result)
 
 /* --- input --- */
 
-static void consume_command(struct smtp_session *session)
+struct str smtp_session_input(struct smtp_session *session)
 {
     net_stream_consume(session->stream, session->command_bytes);
     session->command_bytes = 0;
-}
-
-struct str smtp_session_input(struct smtp_session *session)
-{
-    consume_command(session);
     return net_stream_input(session->stream);
 }
 
@@ -183,78 +172,17 @@ static int read_line(struct smtp_session *session, struct str *line)
             session->command_bytes = (size_t)end + 1;
             return cut_line(str_part(input, 0, (size_t)end + 1), line);
         }
-        int result = 0;
-        if (input.length == options->command_bytes_max)
-            result = skip_line(session, deadline_ms);
-        if (input.length == options->command_bytes_max)
-            return result < 0 ? result : -EMSGSIZE;
-        result = wait_for_command(session, deadline_ms);
+        bool is_too_long = input.length == options->command_bytes_max;
+        int result = is_too_long ? skip_line(session, deadline_ms)
+                                 : wait_for_command(session, deadline_ms);
+        if (is_too_long && result == 0)
+            return -EMSGSIZE;
         if (result < 0)
             return result;
     }
 }
 
 /* --- commands --- */
-
-enum verb_argument { ARGUMENT_NONE, ARGUMENT_OPTIONAL, ARGUMENT_REQUIRED };
-
-static const struct verb {
-    const char *usage;
-    const struct smtp_verb_steps *steps;
-    enum verb_argument argument;
-    enum smtp_line_bytes worst_bytes; /* that the verb itself judges */
-    bool leads_nowhere;
-} verbs[SMTP_VERB_COUNT] = {
-    [SMTP_UNKNOWN] = {"", &smtp_unknown_steps, ARGUMENT_OPTIONAL, SMTP_LINE_8BIT, false},
-    [SMTP_HELO] = {"HELO <your host name>", &smtp_helo_steps, ARGUMENT_REQUIRED,
-                   SMTP_LINE_ASCII, true},
-    [SMTP_EHLO] = {"EHLO <your host name>", &smtp_ehlo_steps, ARGUMENT_REQUIRED,
-                   SMTP_LINE_ASCII, true},
-    [SMTP_MAIL] = {"MAIL FROM:<user@domain>", &smtp_mail_steps, ARGUMENT_REQUIRED,
-                   SMTP_LINE_8BIT, false},
-    [SMTP_RCPT] = {"RCPT TO:<user@domain>", &smtp_rcpt_steps, ARGUMENT_REQUIRED,
-                   SMTP_LINE_8BIT, false},
-    [SMTP_DATA] = {"DATA", &smtp_data_steps, ARGUMENT_NONE, SMTP_LINE_ASCII, false},
-    /* whatever is wrong with it, its chunk must be dealt with */
-    [SMTP_BDAT] = {"BDAT <bytes> [LAST]", &smtp_bdat_steps, ARGUMENT_OPTIONAL,
-                   SMTP_LINE_CONTROL, false},
-    [SMTP_RSET] = {"RSET", &smtp_rset_steps, ARGUMENT_NONE, SMTP_LINE_ASCII, true},
-    [SMTP_NOOP] = {"NOOP", &smtp_noop_steps, ARGUMENT_OPTIONAL, SMTP_LINE_ASCII, true},
-    [SMTP_VRFY] = {"VRFY <user>", &smtp_vrfy_steps, ARGUMENT_REQUIRED, SMTP_LINE_8BIT,
-                   true},
-    [SMTP_HELP] = {"HELP", &smtp_help_steps, ARGUMENT_OPTIONAL, SMTP_LINE_ASCII, true},
-    [SMTP_QUIT] = {"QUIT", &smtp_quit_steps, ARGUMENT_NONE, SMTP_LINE_ASCII, false},
-    [SMTP_STARTTLS] = {"STARTTLS", &smtp_starttls_steps, ARGUMENT_NONE, SMTP_LINE_ASCII,
-                       false},
-    [SMTP_NOT_IMPLEMENTED] = {"", &smtp_not_implemented_steps, ARGUMENT_OPTIONAL,
-                              SMTP_LINE_8BIT, false},
-    [SMTP_HTTP] = {"", &smtp_http_steps, ARGUMENT_OPTIONAL, SMTP_LINE_CONTROL, false},
-};
-
-/* What every verb has in common; code 0 when the verb itself may judge. */
-static struct reply check(const struct smtp_session *session, const struct verb *verb,
-                          const struct smtp_command *command)
-{
-    bool has_argument = command->argument.length > 0;
-    if (command->bytes > verb->worst_bytes)
-        return command->bytes == SMTP_LINE_CONTROL ? reply_command_has_control_bytes()
-                                                   : reply_command_has_8bit_bytes();
-    if ((verb->argument == ARGUMENT_NONE && has_argument) ||
-        (verb->argument == ARGUMENT_REQUIRED && !has_argument))
-        return reply_bad_arguments(verb->usage);
-    return verb->steps->check ? verb->steps->check(session) : smtp_no_reply();
-}
-
-static struct reply reply_to(struct smtp_session *session, struct str line)
-{
-    struct smtp_command command;
-    smtp_command_parse(line, &command);
-    const struct verb *verb = &verbs[command.verb];
-    if (verb->leads_nowhere && ++session->idle_command_count > IDLE_COMMANDS_MAX)
-        session->error_count++;
-    struct reply reply = check(session, verb, &command);
-    return reply.code ? reply : verb->steps->proceed(session, &command);
-}
 
 static void count_error(struct smtp_session *session, const struct reply *reply)
 {
@@ -271,7 +199,7 @@ static void answer_next(struct smtp_session *session)
     struct reply reply;
     int result = read_line(session, &line);
     if (result == 0)
-        reply = reply_to(session, line);
+        reply = smtp_verb_reply(session, line);
     else if (result == -EMSGSIZE)
         reply = reply_command_too_long(smtp_session_options(session)->command_bytes_max);
     else
@@ -284,116 +212,6 @@ static void answer_next(struct smtp_session *session)
         reply = smtp_session_end_with(session, reply_too_many_errors());
         smtp_session_say(session, &reply);
     }
-}
-
-/* --- the beginning --- */
-
-int smtp_session_start_tls(struct smtp_session *session)
-{
-    struct err err = {0};
-    task_stage("TLS handshake");
-    bool is_implicit = session->listener->tls == SMTP_TLS_IMPLICIT;
-    if (!is_implicit && smtp_session_input(session).length)
-        smtp_session_note(session, "session.error",
-                          "what was said in the clear after STARTTLS was dropped");
-    uint64_t deadline_ms =
-        task_in_ms(smtp_session_options(session)->tls_handshake_timeout_ms);
-    /* Behind a PROXY header the handshake may have begun already. */
-    int result = (is_implicit ? net_stream_tls_accept_implicit : net_stream_tls_accept)(
-        session->stream, session->settings->tls, deadline_ms, &err);
-    if (result < 0) {
-        smtp_session_note(session, "session.error", "TLS: %s", err.text);
-        session->is_ending = session->is_lost = true;
-        return result;
-    }
-    smtp_transaction_end(session);
-    free(session->helo);
-    session->helo = NULL;
-    session->is_extended = false;
-    return 0;
-}
-
-static bool must_send_proxy_header(const struct smtp_session *session)
-{
-    for (size_t i = 0; i < session->listener->proxy_count; i++)
-        if (net_block_contains(&session->listener->proxies[i],
-                               net_stream_peer(session->stream)))
-            return true;
-    return false;
-}
-
-static bool read_proxy_header(struct smtp_session *session)
-{
-    struct err err = {0};
-    if (!must_send_proxy_header(session))
-        return true;
-    task_stage("waiting for a PROXY header");
-    if (proxy_header_read(session->stream, task_in_ms(PROXY_TIMEOUT_MS), &err) == 0)
-        return true;
-    smtp_session_note(session, "session.error", "PROXY: %s", err.text);
-    return false;
-}
-
-/* Says a last word; not on a listener whose clients expect TLS first. */
-static void turn_away(struct smtp_session *session, const char *what, struct reply reply)
-{
-    smtp_session_note(session, what, "%d %s", reply.code, reply.text);
-    if (session->listener->tls == SMTP_TLS_IMPLICIT &&
-        !net_stream_tls_version(session->stream))
-        return;
-    smtp_session_say(session, &reply);
-    session->is_ending = true;
-}
-
-static bool admit(struct smtp_session *session)
-{
-    if (session->server->is_shutting_down) {
-        turn_away(session, "session.refused", reply_shutting_down());
-        return false;
-    }
-    enum smtp_admission admission =
-        smtp_limits_enter(session->server->limits, smtp_session_options(session),
-                          net_stream_peer(session->stream));
-    session->is_admitted = admission == SMTP_ADMITTED;
-    if (admission == SMTP_FULL)
-        turn_away(session, "session.refused", reply_too_many_connections());
-    else if (admission == SMTP_ADDRESS_FULL)
-        turn_away(session, "session.refused", reply_too_many_connections_from_address());
-    return session->is_admitted;
-}
-
-/* A client must wait for the greeting (RFC 5321 section 3.1); spam bots do not. */
-static bool let_greet(struct smtp_session *session)
-{
-    bool is_rejecting = smtp_session_options(session)->reject_early_talkers;
-    if (is_rejecting && smtp_session_input(session).length == 0 &&
-        net_stream_fill(session->stream, task_in_ms(EARLY_TALK_MS)) == 0)
-        return false;
-    if (smtp_session_input(session).length == 0)
-        return true;
-    if (is_rejecting)
-        turn_away(session, "session.refused", reply_talked_early());
-    else
-        smtp_session_note(session, "session.error", "spoke before the greeting");
-    return !is_rejecting;
-}
-
-/* A reload may have taken the certificates away from a listener that needs them. */
-static bool begin_with_tls(struct smtp_session *session)
-{
-    if (session->settings->tls)
-        return smtp_session_start_tls(session) == 0;
-    smtp_session_note(session, "session.refused", "implicit TLS without a certificate");
-    return false;
-}
-
-static bool begin(struct smtp_session *session)
-{
-    if (!read_proxy_header(session) || !admit(session))
-        return false;
-    if (session->listener->tls == SMTP_TLS_IMPLICIT && !begin_with_tls(session))
-        return false;
-    return let_greet(session);
 }
 
 /* --- a session's life --- */
@@ -452,6 +270,13 @@ static void converse(struct smtp_session *session)
     }
 }
 
+/* Not after QUIT: that client has said its last, and waits for nothing but the end. */
+static bool must_linger(const struct smtp_session *session)
+{
+    return session->is_admitted && session->is_ending && !session->is_lost &&
+           !session->has_quit;
+}
+
 static void linger(struct smtp_session *session)
 {
     uint64_t end_ms = task_in_ms(LINGER_MS);
@@ -466,7 +291,7 @@ static void linger(struct smtp_session *session)
 void smtp_session_run(const struct smtp_listener *listener, struct net_stream *stream)
 {
     struct smtp_session *session = session_new(listener, stream);
-    if (begin(session)) {
+    if (smtp_session_open(session)) {
         greet(session);
         converse(session);
         smtp_session_note(session, "session.ended", "messages=%u errors=%u",
@@ -475,7 +300,7 @@ void smtp_session_run(const struct smtp_listener *listener, struct net_stream *s
     smtp_session_flush(session);
     if (net_stream_tls_version(stream))
         net_stream_tls_close_notify(stream);
-    if (session->is_admitted && session->is_ending && !session->is_lost)
+    if (must_linger(session))
         linger(session);
     session_free(session);
 }

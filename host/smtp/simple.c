@@ -38,6 +38,7 @@ static struct reply quit_proceed(struct smtp_session *session,
                                  const struct smtp_command *command)
 {
     (void)command;
+    session->has_quit = true;
     return smtp_session_end_with(session,
                                  reply_bye(smtp_session_options(session)->host_name));
 }

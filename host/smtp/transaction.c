@@ -61,3 +61,14 @@ struct smtp_recipient *smtp_transaction_next_recipient(struct transaction *trans
     *next = (struct smtp_recipient){0};
     return next;
 }
+
+struct reply smtp_transaction_refusal(const struct smtp_session *session)
+{
+    const struct transaction *transaction = session->transaction;
+    if (!transaction)
+        return reply_bad_sequence("say MAIL first");
+    if (transaction->shared.recipient_count)
+        return smtp_no_reply();
+    return transaction->recipient_attempts ? reply_no_valid_recipients()
+                                           : reply_bad_sequence("say RCPT first");
+}
