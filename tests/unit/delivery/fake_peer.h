@@ -3,7 +3,7 @@
  *     {NULL, "220 mx.test"}, {"EHLO", "250 mx.test"}, {"MAIL FROM:<a@b.test>", "250 OK"}, … {0}
  *
  * Text is said with CRLF at its end; "=text" as it is. Content is heard as FAKE_CONTENT, or behind a
- * "BDAT" line at once. After its script it closes the connection. */
+ * "BDAT" line at once. After its script, or a QUIT at any time, it closes the connection. */
 #pragma once
 
 #include <stdio.h>
@@ -101,7 +101,9 @@ static inline bool fake_hear_line(struct fake_peer *peer, struct net_stream *str
         buf_printf(&peer->heard, "%.*s|", STR_ARG(text));
         if (str_starts(text, STR("BDAT ")))
             is_heard = fake_take(stream, strtoul(text.at + 5, NULL, 10), &peer->content);
-        if (expect && !str_starts(text, str_of(expect)))
+        if (str_equal(text, STR("QUIT")))
+            is_heard = false;
+        else if (expect && !str_starts(text, str_of(expect)))
             snprintf(peer->trouble, sizeof peer->trouble, "expected %s, heard %.*s", expect,
                      STR_ARG(text));
     } else if (expect && !peer->trouble[0]) {

@@ -139,12 +139,12 @@ static struct delivery_result send_as(const char *from, const char *to,
     return result;
 }
 
-static struct delivery_result send_plain(void)
+static inline struct delivery_result send_plain(void)
 {
     return send_as("from@src.test", "to@dest.test", (struct delivery_request){0});
 }
 
-static void assert_heard(const char *expected)
+static inline void assert_heard(const char *expected)
 {
     struct str heard = buf_view(&fixture.peer.heard);
     char *text = mem_copy_text(heard.at, heard.length);
@@ -152,7 +152,7 @@ static void assert_heard(const char *expected)
     free(text);
 }
 
-static void assert_content(const char *expected)
+static inline void assert_content(const char *expected)
 {
     struct str content = buf_view(&fixture.peer.content);
     assert_int_equal(content.length, strlen(expected));
