@@ -3,6 +3,9 @@
 #include "convert.h"
 #include "run.h"
 
+/* Of one run at a time, the handler's included. */
+#define FIBERS_MAX 64
+
 /* ctx:waitUntil(fn): runs fn as a further coroutine of the run; the sender does not wait for it. */
 static int wait_until(lua_State *lua)
 {
@@ -13,6 +16,8 @@ static int wait_until(lua_State *lua)
                            "ctx:waitUntil: expected a function, got %s; write"
                            " ctx:waitUntil(function() ... end)",
                            luaL_typename(lua, 2));
+    if (run->fiber_count == FIBERS_MAX)
+        return raise_error(lua, "ctx:waitUntil: more than %d functions", FIBERS_MAX - 1);
     isolate_fiber_start(run, lua, 0, false);
     return 0;
 }

@@ -77,6 +77,7 @@ struct run {
     struct arena *arena;
     const struct value *email;
     struct list fibers;
+    unsigned fiber_count;
 
     int raw_fd; /* -1: the message is in `email` */
     size_t raw_bytes;

@@ -1,6 +1,7 @@
 -- What every script finds beside the bindings in C: the functions that wait, coroutines through which
 -- waiting passes, text-only load, require, print. Runs once, before the script; `native` is for the
 -- prelude and the stdlib only.
+-- luacheck: ignore 121 122 (it replaces globals: that is its task)
 local native = ...
 
 local WAIT, raise, emit = native.WAIT, native.raise, native.emit

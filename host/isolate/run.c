@@ -22,6 +22,8 @@
 
 #include "base/mem.h"
 
+/* A larger request's memory is given back. */
+#define CALL_BYTES_KEPT   WIRE_PACKET_BYTES
 #define NOT_ENOUGH_MEMORY STR("not enough memory")
 
 char wait_mark;
@@ -45,6 +47,7 @@ static void fiber_free(struct fiber *fiber)
     luaL_unref(fiber->run->isolate->lua, LUA_REGISTRYINDEX, fiber->reference);
     list_remove(&fiber->node);
     list_remove(&fiber->ready);
+    fiber->run->fiber_count--;
     free(fiber);
 }
 
@@ -186,6 +189,7 @@ void isolate_fiber_start(struct run *run, lua_State *lua, int argument_count,
         .is_handler = is_handler,
     };
     list_append(&run->fibers, &fiber->node);
+    run->fiber_count++;
     list_append(&run->isolate->ready, &fiber->ready);
 }
 
@@ -195,6 +199,8 @@ static void send_call(struct fiber *fiber)
     fiber->call = ++run->last_call;
     channel_send(WIRE_CALL, run->id, fiber->call, buf_view(&run->isolate->call));
     run->isolate->has_call = false;
+    if (run->isolate->call.capacity > CALL_BYTES_KEPT)
+        buf_free(&run->isolate->call);
 }
 
 static bool is_waiting(const struct fiber *fiber)

@@ -106,10 +106,10 @@ static const int ALLOWED_CALLS[] = {
 };
 
 static const int SANITIZER_CALLS[] = {
-    SCMP_SYS(openat),     SCMP_SYS(open),        SCMP_SYS(read),        SCMP_SYS(readlink),
-    SCMP_SYS(newfstatat), SCMP_SYS(fstat),       SCMP_SYS(stat),        SCMP_SYS(getpid),
-    SCMP_SYS(gettid),     SCMP_SYS(sched_yield), SCMP_SYS(sigaltstack), SCMP_SYS(access),
-    SCMP_SYS(mmap),       SCMP_SYS(getcwd),      SCMP_SYS(getrlimit),
+    SCMP_SYS(read),        SCMP_SYS(readlink), SCMP_SYS(newfstatat), SCMP_SYS(fstat),
+    SCMP_SYS(stat),        SCMP_SYS(getpid),   SCMP_SYS(gettid),     SCMP_SYS(sched_yield),
+    SCMP_SYS(sigaltstack), SCMP_SYS(access),   SCMP_SYS(mmap),       SCMP_SYS(getcwd),
+    SCMP_SYS(getrlimit),
 };
 
 static int allow_calls(scmp_filter_ctx filter, const int calls[], size_t count)
@@ -145,6 +145,9 @@ static int fill_filter(scmp_filter_ctx filter)
     if (!result)
         result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2,
                                   SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A1(SCMP_CMP_EQ, RLIMIT_AS));
+    if (!result && IS_SANITIZED)
+        result = allow_with(filter, SCMP_SYS(openat),
+                            SCMP_A2(SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT, O_RDONLY));
     if (!result && IS_SANITIZED)
         result = allow_calls(filter, SANITIZER_CALLS,
                              sizeof SANITIZER_CALLS / sizeof SANITIZER_CALLS[0]);

@@ -49,7 +49,8 @@ static void an_answer_reaches_the_call_it_belongs_to(void **state)
     assert_int_not_equal(first, second);
     driver_answer_refused(driver, 1, second);
     struct said said = expect(driver, WIRE_LOG, 1);
-    assert_string_equal(said_text(driver, &said, "text"), "false\tsupport.lua:2: 550 5.1.1 no such user");
+    assert_string_equal(said_text(driver, &said, "text"),
+                        "false\tsupport.lua:2: 550 5.1.1 no such user");
     driver_answer_ok(driver, 1, first);
     said = expect(driver, WIRE_LOG, 1);
     assert_string_equal(said_text(driver, &said, "text"), "a");
