@@ -9,17 +9,27 @@ static struct reply data_check(const struct smtp_session *session)
     return smtp_transaction_refusal(session);
 }
 
+static int ask_for_content(struct smtp_session *session)
+{
+    struct reply reply = reply_send_data();
+    smtp_session_say(session, &reply);
+    return smtp_session_flush(session);
+}
+
+static struct reply receive(struct smtp_session *session)
+{
+    smtp_intake_open(session, true);
+    int result = ask_for_content(session);
+    if (result == 0)
+        result = smtp_intake_data(session);
+    return result < 0 ? smtp_session_fail(session, result) : smtp_intake_finish(session);
+}
+
 static struct reply data_proceed(struct smtp_session *session,
                                  const struct smtp_command *command)
 {
     (void)command;
-    struct reply reply = reply_send_data();
-    smtp_session_say(session, &reply);
-    if (smtp_session_flush(session) < 0)
-        return smtp_no_reply();
-    smtp_intake_open(session, true);
-    int result = smtp_intake_data(session);
-    reply = result < 0 ? smtp_session_fail(session, result) : smtp_intake_finish(session);
+    struct reply reply = receive(session);
     smtp_transaction_end(session);
     return reply;
 }

@@ -171,38 +171,34 @@ static void make_message(struct smtp_session *session)
     message->trace = smtp_received_field(&received, message->arena);
 }
 
-static struct reply header_refusal(const struct smtp_session *session)
-{
-    const struct smtp_options *options = smtp_session_options(session);
-    const struct header *header = &session->transaction->shared.message->header;
-    if (header->body_offset > options->header_bytes_max)
-        return reply_header_too_big(options->header_bytes_max);
-    if (header_count(header, STR("Received")) > options->hops_max)
-        return reply_mail_loop(options->hops_max);
-    return smtp_no_reply();
-}
-
-struct reply smtp_intake_finish(struct smtp_session *session)
+static struct reply decide(struct smtp_session *session)
 {
     struct transaction *transaction = session->transaction;
     const struct smtp_handler *handler = smtp_session_handler(session);
-    if (!smtp_content_finish(&transaction->content))
-        return smtp_session_fail(session, -EILSEQ);
-    struct reply reply = smtp_intake_refusal(session);
-    if (reply.code)
-        return reply;
-    make_message(session);
-    reply = header_refusal(session);
-    if (reply.code)
-        return reply;
-    /* Replies to what came before the last chunk: its sender need not wait for them. */
-    if (smtp_session_flush(session) < 0)
-        return smtp_no_reply();
     task_stage("deciding on message %.*s", STR_ARG(transaction->shared.message->id));
-    reply = handler->message(handler->arg, &transaction->shared);
+    struct reply reply = handler->message(handler->arg, &transaction->shared);
     if (reply_is_ok(&reply)) {
         session->message_count++;
         session->idle_command_count = 0;
     }
     return reply;
+}
+
+struct reply smtp_intake_finish(struct smtp_session *session)
+{
+    const struct smtp_options *options = smtp_session_options(session);
+    struct transaction *transaction = session->transaction;
+    const struct header *header = &transaction->shared.message->header;
+    if (!smtp_content_finish(&transaction->content))
+        return smtp_session_fail(session, -EILSEQ);
+    if (transaction->content.fault)
+        return smtp_intake_refusal(session);
+    make_message(session);
+    if (header->body_offset > options->header_bytes_max)
+        return reply_header_too_big(options->header_bytes_max);
+    if (header_count(header, STR("Received")) > options->hops_max)
+        return reply_mail_loop(options->hops_max);
+    /* Replies to what came before the last chunk: its sender need not wait for them. */
+    int result = smtp_session_flush(session);
+    return result < 0 ? smtp_session_fail(session, result) : decide(session);
 }

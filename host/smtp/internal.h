@@ -78,7 +78,7 @@ struct smtp_session {
     bool is_extended;                /* EHLO was said */
     bool is_admitted;                /* counted by the limits */
     bool has_quit;                   /* QUIT was said */
-    bool is_ending;                  /* no more commands are read */
+    bool is_ending;                  /* no more commands are read; any 421 sees to it */
     bool is_lost;                    /* nothing can be said any more */
     uint32_t error_count;
     uint32_t transaction_count;
@@ -111,15 +111,14 @@ int smtp_session_flush(struct smtp_session *session);
 int smtp_session_start_tls(struct smtp_session *session);
 /* Ends the session for a failed read: the last words, with code 0 where nobody would hear them. */
 struct reply smtp_session_fail(struct smtp_session *session, int result);
-/* The session ends once the reply, which is returned, is out. */
-struct reply smtp_session_end_with(struct smtp_session *session, struct reply reply);
 
 /* --- transaction.c --- */
 
 struct transaction *smtp_transaction_new(struct smtp_session *session);
 /* Ends the session's transaction, if it has one. */
 void smtp_transaction_end(struct smtp_session *session);
-/* Why the content may not come now; code 0 if it may: for DATA and BDAT. */
+bool smtp_transaction_has_recipients(const struct smtp_session *session);
+/* Why the content may not come now (DATA, BDAT); code 0 if it may. */
 struct reply smtp_transaction_refusal(const struct smtp_session *session);
 /* The place of the next recipient, zeroed; it counts once recipient_count is raised. */
 struct smtp_recipient *smtp_transaction_next_recipient(struct transaction *transaction);
@@ -133,7 +132,7 @@ void smtp_intake_open(struct smtp_session *session, bool is_dotted);
 int smtp_intake_data(struct smtp_session *session);
 int smtp_intake_chunk(struct smtp_session *session, uint64_t bytes);
 int smtp_intake_skip(struct smtp_session *session, uint64_t bytes);
-/* Why the content is refused; code 0 if it is not. */
+/* Why the content is refused for its fault; code 0 if it has none. */
 struct reply smtp_intake_refusal(const struct smtp_session *session);
 /* All content is in: refuses it, or makes it a message and asks the handler. */
 struct reply smtp_intake_finish(struct smtp_session *session);
@@ -143,7 +142,10 @@ struct reply smtp_intake_finish(struct smtp_session *session);
 /* The answer to a command line, given without its CRLF; code 0 when all has been said. */
 struct reply smtp_verb_reply(struct smtp_session *session, struct str line);
 
-/* `check`: may it be said now? Code 0 if so. `proceed` does it; code 0: all has been said. */
+/* A reply is a KiB, and a session's stack is to be small: functions return one made in the return itself, or the
+ * only one they hold.
+ *
+ * `check`: may it be said now? Code 0 if so. `proceed` does it; code 0: all has been said. */
 struct smtp_verb_steps {
     struct reply (*check)(const struct smtp_session *session);
     struct reply (*proceed)(struct smtp_session *session,

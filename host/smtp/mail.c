@@ -8,6 +8,8 @@ static struct reply mail_check(const struct smtp_session *session)
         return reply_bad_sequence("say EHLO first");
     if (session->transaction)
         return reply_bad_sequence("a transaction is open, say RSET to drop it");
+    if (session->transaction_count >= smtp_session_options(session)->transactions_max)
+        return reply_too_many_transactions();
     return smtp_no_reply();
 }
 
@@ -69,19 +71,24 @@ static struct reply read_command(const struct smtp_session *session,
     return size_refusal(session, parameters.size);
 }
 
+static struct reply begin(const struct smtp_session *session,
+                          struct transaction *transaction,
+                          const struct smtp_command *command)
+{
+    const struct smtp_handler *handler = smtp_session_handler(session);
+    struct reply reply = read_command(session, transaction, command);
+    if (reply.code)
+        return reply;
+    return handler->begin(handler->arg, &transaction->shared);
+}
+
 static struct reply mail_proceed(struct smtp_session *session,
                                  const struct smtp_command *command)
 {
-    const struct smtp_handler *handler = smtp_session_handler(session);
-    if (session->transaction_count >= smtp_session_options(session)->transactions_max)
-        return smtp_session_end_with(session, reply_too_many_transactions());
     session->transaction_count++;
     struct transaction *transaction = smtp_transaction_new(session);
-    struct reply reply = read_command(session, transaction, command);
-    if (!reply.code) {
-        reply = handler->begin(handler->arg, &transaction->shared);
-        transaction->has_begun = reply_is_ok(&reply);
-    }
+    struct reply reply = begin(session, transaction, command);
+    transaction->has_begun = reply_is_ok(&reply);
     if (!transaction->has_begun)
         smtp_transaction_end(session);
     return reply;

@@ -55,31 +55,39 @@ static bool read_proxy_header(struct smtp_session *session)
 }
 
 /* Says a last word; not on a listener whose clients expect TLS first. */
-static void turn_away(struct smtp_session *session, const char *what, struct reply reply)
+static bool turn_away(struct smtp_session *session, const struct reply *reply)
 {
-    smtp_session_note(session, what, "%d %s", reply.code, reply.text);
+    smtp_session_note(session, "session.refused", "%d %s", reply->code, reply->text);
     if (session->listener->tls == SMTP_TLS_IMPLICIT &&
         !net_stream_tls_version(session->stream))
-        return;
-    smtp_session_say(session, &reply);
+        return false;
+    smtp_session_say(session, reply);
     session->is_ending = true;
+    return false;
+}
+
+/* Counts the session in; code 0 when it may stay. */
+static struct reply admission_refusal(struct smtp_session *session)
+{
+    if (session->server->is_shutting_down)
+        return reply_shutting_down();
+    switch (smtp_limits_enter(session->server->limits, smtp_session_options(session),
+                              net_stream_peer(session->stream))) {
+    case SMTP_FULL:
+        return reply_too_many_connections();
+    case SMTP_ADDRESS_FULL:
+        return reply_too_many_connections_from_address();
+    case SMTP_ADMITTED:
+        break;
+    }
+    session->is_admitted = true;
+    return smtp_no_reply();
 }
 
 static bool admit(struct smtp_session *session)
 {
-    if (session->server->is_shutting_down) {
-        turn_away(session, "session.refused", reply_shutting_down());
-        return false;
-    }
-    enum smtp_admission admission =
-        smtp_limits_enter(session->server->limits, smtp_session_options(session),
-                          net_stream_peer(session->stream));
-    session->is_admitted = admission == SMTP_ADMITTED;
-    if (admission == SMTP_FULL)
-        turn_away(session, "session.refused", reply_too_many_connections());
-    else if (admission == SMTP_ADDRESS_FULL)
-        turn_away(session, "session.refused", reply_too_many_connections_from_address());
-    return session->is_admitted;
+    struct reply refusal = admission_refusal(session);
+    return refusal.code ? turn_away(session, &refusal) : true;
 }
 
 /* A client must wait for the greeting (RFC 5321 section 3.1); spam bots do not. */
@@ -91,11 +99,12 @@ static bool let_greet(struct smtp_session *session)
         return false;
     if (smtp_session_input(session).length == 0)
         return true;
-    if (is_rejecting)
-        turn_away(session, "session.refused", reply_talked_early());
-    else
+    if (!is_rejecting) {
         smtp_session_note(session, "session.error", "spoke before the greeting");
-    return !is_rejecting;
+        return true;
+    }
+    struct reply refusal = reply_talked_early();
+    return turn_away(session, &refusal);
 }
 
 /* A reload may have taken the certificates away from a listener that needs them. */

@@ -80,12 +80,6 @@ void smtp_session_say(struct smtp_session *session, const struct reply *reply)
     invariant(result == 0, "smtp: a reply larger than the output");
 }
 
-struct reply smtp_session_end_with(struct smtp_session *session, struct reply reply)
-{
-    session->is_ending = true;
-    return reply;
-}
-
 struct reply smtp_session_fail(struct smtp_session *session, int result)
 {
     session->is_ending = true;
@@ -193,24 +187,30 @@ static void count_error(struct smtp_session *session, const struct reply *reply)
                       reply->enhanced, reply->text);
 }
 
-static void answer_next(struct smtp_session *session)
+/* What to say next, to a command or to an end of our patience. */
+static struct reply next_reply(struct smtp_session *session)
 {
+    const struct smtp_options *options = smtp_session_options(session);
     struct str line;
-    struct reply reply;
+    if (session->server->is_shutting_down && !session->transaction)
+        return reply_shutting_down();
+    if (session->error_count >= options->errors_max)
+        return reply_too_many_errors();
     int result = read_line(session, &line);
-    if (result == 0)
-        reply = smtp_verb_reply(session, line);
-    else if (result == -EMSGSIZE)
-        reply = reply_command_too_long(smtp_session_options(session)->command_bytes_max);
-    else
-        reply = smtp_session_fail(session, result);
-    smtp_session_say(session, &reply);
-    count_error(session, &reply);
-    session->is_ending = session->is_ending || reply.code == 421;
-    if (!session->is_ending &&
-        session->error_count >= smtp_session_options(session)->errors_max) {
-        reply = smtp_session_end_with(session, reply_too_many_errors());
+    if (result == -EMSGSIZE)
+        return reply_command_too_long(options->command_bytes_max);
+    if (result < 0)
+        return smtp_session_fail(session, result);
+    return smtp_verb_reply(session, line);
+}
+
+static void converse(struct smtp_session *session)
+{
+    while (!session->is_ending) {
+        struct reply reply = next_reply(session);
         smtp_session_say(session, &reply);
+        count_error(session, &reply);
+        session->is_ending = session->is_ending || reply.code == 421;
     }
 }
 
@@ -256,18 +256,6 @@ static void greet(struct smtp_session *session)
                           ? net_stream_tls_version(session->stream)
                           : "in the clear");
     smtp_session_say(session, &greeting);
-}
-
-static void converse(struct smtp_session *session)
-{
-    while (!session->is_ending) {
-        if (session->server->is_shutting_down && !session->transaction) {
-            struct reply reply = smtp_session_end_with(session, reply_shutting_down());
-            smtp_session_say(session, &reply);
-            return;
-        }
-        answer_next(session);
-    }
 }
 
 /* Not after QUIT: that client has said its last, and waits for nothing but the end. */

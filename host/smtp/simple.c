@@ -38,9 +38,8 @@ static struct reply quit_proceed(struct smtp_session *session,
                                  const struct smtp_command *command)
 {
     (void)command;
-    session->has_quit = true;
-    return smtp_session_end_with(session,
-                                 reply_bye(smtp_session_options(session)->host_name));
+    session->has_quit = session->is_ending = true;
+    return reply_bye(smtp_session_options(session)->host_name);
 }
 
 static struct reply not_implemented_proceed(struct smtp_session *session,
@@ -56,7 +55,8 @@ static struct reply http_proceed(struct smtp_session *session,
                                  const struct smtp_command *command)
 {
     (void)command;
-    return smtp_session_end_with(session, reply_not_smtp());
+    session->is_ending = true;
+    return reply_not_smtp();
 }
 
 static struct reply unknown_proceed(struct smtp_session *session,

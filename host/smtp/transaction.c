@@ -62,12 +62,17 @@ struct smtp_recipient *smtp_transaction_next_recipient(struct transaction *trans
     return next;
 }
 
+bool smtp_transaction_has_recipients(const struct smtp_session *session)
+{
+    return session->transaction && session->transaction->shared.recipient_count > 0;
+}
+
 struct reply smtp_transaction_refusal(const struct smtp_session *session)
 {
     const struct transaction *transaction = session->transaction;
     if (!transaction)
         return reply_bad_sequence("say MAIL first");
-    if (transaction->shared.recipient_count)
+    if (smtp_transaction_has_recipients(session))
         return smtp_no_reply();
     return transaction->recipient_attempts ? reply_no_valid_recipients()
                                            : reply_bad_sequence("say RCPT first");

@@ -51,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
               "fuzz: two verdicts");
     if (step != SMTP_CONTENT_BARE_NEWLINE) {
         struct str bytes = buf_view(&whole.bytes);
-        invariant(whole_taken == cut_taken && whole.fault == cut.fault &&
+        invariant(whole_taken == cut_taken && !whole.fault == !cut.fault &&
                       whole.is_8bit == cut.is_8bit && whole.state == cut.state,
                   "fuzz: two ends");
         invariant(str_equal(bytes, buf_view(&cut.bytes)), "fuzz: two contents");
