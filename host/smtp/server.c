@@ -49,10 +49,11 @@ static void on_connection(struct net_stream *stream, void *arg)
 static int listener_open(struct smtp_server *server, struct smtp_listener *listener,
                          const struct smtp_listener_options *options, struct err *err)
 {
-    char text[NET_ADDRESS_TEXT_BYTES];
-    if (options->tls == SMTP_TLS_IMPLICIT && !server->settings->tls)
+    if (options->tls == SMTP_TLS_IMPLICIT && !server->settings->tls) {
+        char text[NET_ADDRESS_TEXT_BYTES];
         return err_set(err, -EINVAL, "listener %s: implicit TLS needs a certificate",
                        net_address_text(&options->address, text));
+    }
     listener->server = server;
     listener->tls = options->tls;
     listener->proxy_count = options->proxy_count;
