@@ -32,15 +32,21 @@ static struct buf *begin_call(lua_State *lua, const char *name)
     return &isolate->call;
 }
 
-static int wait_for_answer(lua_State *lua, const char *name)
+/* native.check_can_wait(): an error where a yield could not reach the loop. */
+static int check_can_wait(lua_State *lua)
+{
+    if (!lua_isyieldable(lua))
+        raise_error(lua,
+                    "a call that waits cannot be made here, in a function that string.gsub"
+                    " or table.sort calls");
+    return 0;
+}
+
+static int wait_for_answer(lua_State *lua)
 {
     struct isolate *isolate = isolate_of(lua);
     must_fit(lua, value_end_table(&isolate->call));
-    if (!lua_isyieldable(lua))
-        return raise_error(lua,
-                           "message:%s cannot wait here, within a function called by"
-                           " string.gsub, table.sort or a metamethod",
-                           name);
+    check_can_wait(lua);
     isolate->has_call = true;
     lua_settop(lua, 0);
     lua_pushlightuserdata(lua, WAIT_MARK);
@@ -141,7 +147,7 @@ static int wait_forward(lua_State *lua)
     struct buf *out = begin_call(lua, "forward");
     put_string(lua, out, "recipient", recipient);
     write_headers(lua, 3, &(struct header_list){out, "forward", true, 0});
-    return wait_for_answer(lua, "forward");
+    return wait_for_answer(lua);
 }
 
 /* --- message:reply{ … } --- */
@@ -221,7 +227,7 @@ static int wait_reply(lua_State *lua)
     }
     lua_getfield(lua, 2, "headers");
     write_headers(lua, 3, &(struct header_list){out, "reply", false, 0});
-    return wait_for_answer(lua, "reply");
+    return wait_for_answer(lua);
 }
 
 void bind_calls_open(lua_State *lua)
@@ -229,6 +235,7 @@ void bind_calls_open(lua_State *lua)
     static const luaL_Reg natives[] = {
         {"wait_forward", wait_forward},
         {"wait_reply", wait_reply},
+        {"check_can_wait", check_can_wait},
         {NULL, NULL},
     };
     luaL_register(lua, NULL, natives);

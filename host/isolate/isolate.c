@@ -24,21 +24,22 @@ static const struct isolate_limits FIRST_LIMITS = {
     .log_bytes_max = (size_t)16 * 1024,
 };
 
-static uint64_t ms_to_ns(double ms)
-{
-    return (uint64_t)(ms * 1000000);
-}
+#define CPU_MS_MAX 3600000
+#define NS_PER_MS  1000000
+#define BYTES_MAX  ((uint64_t)1 << 40)
 
 static void take_limits(struct isolate *isolate)
 {
     const struct value *limits = value_get(isolate->load, "limits");
     struct isolate_limits *mine = &isolate->limits;
-    mine->cpu_soft_ns = ms_to_ns(value_get_number(limits, "cpuSoftMs", 100));
-    mine->cpu_hard_ns = ms_to_ns(value_get_number(limits, "cpuHardMs", 500));
+    mine->cpu_soft_ns = NS_PER_MS * value_get_count(limits, "cpuSoftMs", CPU_MS_MAX,
+                                                    mine->cpu_soft_ns / NS_PER_MS);
+    mine->cpu_hard_ns = NS_PER_MS * value_get_count(limits, "cpuHardMs", CPU_MS_MAX,
+                                                    mine->cpu_hard_ns / NS_PER_MS);
     mine->memory_bytes =
-        (size_t)value_get_number(limits, "memoryBytes", (double)FIRST_LIMITS.memory_bytes);
+        value_get_count(limits, "memoryBytes", BYTES_MAX, mine->memory_bytes);
     mine->log_bytes_max =
-        (size_t)value_get_number(limits, "logBytesMax", (double)FIRST_LIMITS.log_bytes_max);
+        value_get_count(limits, "logBytesMax", BYTES_MAX, mine->log_bytes_max);
     if (sandbox_limit_memory(mine->memory_bytes) != 0)
         isolate_die(ISOLATE_EXIT_SANDBOX, "the address space cannot be limited");
 }

@@ -18,6 +18,7 @@ getmetatable("").__metatable = "the metatable of strings is locked"
 -- answer back, so that message:forward() means the same wherever it is called.
 local function passed(co, ok, first, ...)
   if ok and first == WAIT then
+    native.check_can_wait()
     return passed(co, resume(co, yield(WAIT)))
   end
   return ok, first, ...

@@ -22,6 +22,7 @@
 
 #include "base/mem.h"
 
+#define RAW_BYTES_MAX     ((uint64_t)1 << 32)
 /* A larger request's memory is given back. */
 #define CALL_BYTES_KEPT   WIRE_PACKET_BYTES
 #define NOT_ENOUGH_MEMORY STR("not enough memory")
@@ -283,13 +284,17 @@ static const struct value *decode_or_die(struct run *run, struct str payload)
 /* Takes over the memfd and looks whether it holds what was announced. */
 static void take_raw(struct run *run)
 {
-    run->raw_bytes = (size_t)value_get_number(run->email, "rawSize", 0);
-    const struct value *raw = value_get(run->email, "raw");
+    run->raw_bytes =
+        (size_t)value_get_count(run->email, "rawSize", RAW_BYTES_MAX, SIZE_MAX);
     run->raw_fd = run->isolate->received_fd;
     run->isolate->received_fd = -1;
-    off_t length = run->raw_fd >= 0 ? lseek(run->raw_fd, 0, SEEK_END) : -1;
-    if (raw ? raw->kind != VALUE_STRING || raw->string.length != run->raw_bytes
-            : length < 0 || (size_t)length != run->raw_bytes)
+    const struct value *raw = value_get(run->email, "raw");
+    size_t length = SIZE_MAX - 1;
+    if (raw && raw->kind == VALUE_STRING && run->raw_fd < 0)
+        length = raw->string.length;
+    else if (!raw && run->raw_fd >= 0)
+        length = (size_t)lseek(run->raw_fd, 0, SEEK_END);
+    if (length != run->raw_bytes)
         isolate_die(ISOLATE_EXIT_PROTOCOL, "a message is not as long as announced");
 }
 

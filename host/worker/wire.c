@@ -297,3 +297,10 @@ bool value_get_bool(const struct value *table, const char *key, bool fallback)
     const struct value *item = value_get(table, key);
     return item && item->kind == VALUE_BOOL ? item->boolean : fallback;
 }
+
+uint64_t value_get_count(const struct value *table, const char *key, uint64_t max,
+                         uint64_t fallback)
+{
+    double number = value_get_number(table, key, -1);
+    return number >= 0 && number <= (double)max ? (uint64_t)number : fallback;
+}

@@ -83,7 +83,7 @@
 #define WIRE_SOCKET_FD 3
 #define WIRE_GAUGE_FD  4
 /* Its exit status when it ended itself, past the hard CPU limit, before the host did. */
-#define WIRE_EXIT_CPU 97
+#define WIRE_EXIT_CPU  97
 
 enum wire_type {
     WIRE_LOAD = 1,
@@ -175,6 +175,9 @@ struct str value_get_string(const struct value *table, const char *key,
                             struct str fallback);
 double value_get_number(const struct value *table, const char *key, double fallback);
 bool value_get_bool(const struct value *table, const char *key, bool fallback);
+/* The item as a whole number of 0 to `max`; the fallback also when it is out of range. */
+uint64_t value_get_count(const struct value *table, const char *key, uint64_t max,
+                         uint64_t fallback);
 
 /* --- the page that both map: what the isolate is doing now, for the host's watchdog --- */
 
