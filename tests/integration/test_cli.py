@@ -186,12 +186,13 @@ def test_dev_captures_everything_and_shows_a_first_message(rules, tmp_path):
         line = wait_until(lambda: [line for line in out.read_text().splitlines()
                                    if line.startswith("listening smtp ")], "dev to listen")[0]
         server = line.split(" ")[2]
+        wait_until(lambda: "the sender is told: 250" in out.read_text(), "the first message")
         for recipient in ("ben@gate.test", "work@gate.test"):
             done = postern("send", "--server", server, "--from", "anna@sender.test", "--to", recipient, stdin=TEXT)
             assert done.returncode == 0, done.stderr
         outbox = [path.read_text() for path in (rules.state / "outbox").glob("*.eml")]
-        assert any("X-Postern-Envelope-To: ben@dest.test" in mail and "We met." in mail for mail in outbox)
-        assert any("X-Postern-Envelope-To: anna@sender.test" in mail and "there" in mail for mail in outbox)
+        assert any("X-Postern-Envelope-To: <ben@dest.test>" in mail and "We met." in mail for mail in outbox)
+        assert any("X-Postern-Envelope-To: <anna@sender.test>" in mail and "there" in mail for mail in outbox)
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_S) == 0
