@@ -161,17 +161,23 @@ static int result_named(struct str name, enum worker_result *result)
     return -EPROTO;
 }
 
-static int take_done(struct run *run, struct str payload)
+static int take_end(struct run *run)
 {
-    if (run->is_done)
+    if (!run->is_done && !run->is_cancelled)
         return -EPROTO;
-    run->is_done = true;
-    if (!run->outcome)
-        return 0;
+    if (run->is_done)
+        run->worker->failure_count = 0;
+    run_leave(run);
+    return 0;
+}
+
+static int take_outcome(struct run *run, const struct value *done)
+{
     enum worker_result result;
-    const struct value *done = value_decode(payload, run->arena);
     if (result_named(value_get_string(done, "result", STR("")), &result) != 0)
         return -EPROTO;
+    if (!run->outcome)
+        return 0;
     struct str traceback = value_get_string(done, "traceback", STR(""));
     double cpu_us = value_get_number(done, "cpuUs", 0);
     run->outcome->traceback =
@@ -182,14 +188,17 @@ static int take_done(struct run *run, struct str payload)
     return 0;
 }
 
-static int take_end(struct run *run)
+static int take_done(struct run *run, struct str payload)
 {
-    if (!run->is_done && !run->is_cancelled)
-        return -EPROTO;
     if (run->is_done)
-        run->worker->failure_count = 0;
-    run_leave(run);
-    return 0;
+        return -EPROTO;
+    run->is_done = true;
+    struct arena *arena = arena_new();
+    const struct value *done = value_decode(payload, arena);
+    int result = take_outcome(run, done);
+    bool is_ended = value_get_bool(done, "ended", false);
+    arena_free(arena);
+    return result == 0 && is_ended ? take_end(run) : result;
 }
 
 static bool level_is_known(struct str level)

@@ -58,7 +58,8 @@
  *              text = string?,                 rejected: the reason, without control bytes;
  *                                              else "support.lua:12: what"
  *              traceback = string?,
- *              cpuUs = number }                used by this run so far
+ *              cpuUs = number,                 used by this run so far
+ *              ended = bool? }                 true: nothing is left, this is END too (a packet less)
  *   END      nil
  *
  * What the isolate checks for its script's comfort (names of added headers, number of log bytes …) the
