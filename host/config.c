@@ -410,6 +410,13 @@ bool config_is_destination(const struct config *config, const struct mailbox *ad
 
 /* --- the snapshot --- */
 
+static const char *system_host_name(struct arena *arena)
+{
+    char name[HOST_NAME_MAX + 1] = "localhost";
+    gethostname(name, sizeof name - 1);
+    return arena_text(arena, str_of(name));
+}
+
 static struct config *config_new(const char *directory, enum config_mode mode)
 {
     struct arena *arena = arena_new();
@@ -422,21 +429,13 @@ static struct config *config_new(const char *directory, enum config_mode mode)
     for (size_t i = 0; i < SECTION_COUNT; i++)
         options_preset(sections[i].rows, sections[i].count, config);
     options_preset(config_worker_rows, config_worker_row_count, &config->worker_limits);
+    config->host_name = system_host_name(arena);
     return config;
-}
-
-static const char *system_host_name(struct arena *arena)
-{
-    char name[HOST_NAME_MAX + 1] = "localhost";
-    gethostname(name, sizeof name - 1);
-    return arena_text(arena, str_of(name));
 }
 
 static void finish_texts(struct config *config, struct node *root,
                          struct problem_list *problems)
 {
-    if (!config->host_name)
-        config->host_name = system_host_name(config->arena);
     struct str normal;
     if (domain_normalize(str_of(config->host_name), config->arena, &normal) < 0)
         node_problem(root, problems, "name: \"%s\" is not a host name", config->host_name);

@@ -41,15 +41,29 @@ static json_t *json_bytes(struct str bytes)
     return json;
 }
 
+/* Header lines as an object; a name that stands twice keeps its last value. */
+static json_t *json_headers(struct str lines, struct arena *arena)
+{
+    json_t *object = json_object();
+    struct header header;
+    header_parse(lines, arena, &header);
+    for (size_t i = 0; i < header.count; i++) {
+        struct str value = header_unfold(header.fields[i].value, arena);
+        json_object_set_new(object, arena_text(arena, header.fields[i].name),
+                            json_bytes(value));
+    }
+    return object;
+}
+
 static void capture(void *arg, const struct delivery_request *request, struct arena *arena,
                     struct delivery_result *result)
 {
-    (void)arena;
     struct trial *trial = arg;
     json_t *to = json_bytes(request->recipient->text);
     if (str_equal(request->message_id, trial->message->id))
-        json_array_append_new(trial->forwards, json_pack("{s:o, s:o}", "to", to, "headers",
-                                                         json_bytes(request->parts[1])));
+        json_array_append_new(trial->forwards,
+                              json_pack("{s:o, s:o}", "to", to, "headers",
+                                        json_headers(request->parts[1], arena)));
     else
         json_array_append_new(trial->replies, json_pack("{s:o, s:o}", "to", to, "raw",
                                                         json_bytes(request->parts[0])));

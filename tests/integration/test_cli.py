@@ -105,7 +105,7 @@ def test_run_prints_what_a_script_did(tmp_path, message):
         message:reply {subject = "Thanks", text = "We got it."}""")
     assert code == 0 and report["outcome"] == "ok"
     assert report["forwards"][0]["to"] == "team@dest.test"
-    assert "X-Ticket: 42" in report["forwards"][0]["headers"]
+    assert report["forwards"][0]["headers"] == {"X-Ticket": "42"}
     assert report["replies"][0]["to"] == "anna@sender.test"
     assert "We got it." in report["replies"][0]["raw"]
     assert "hello" in report["log"][0]["text"]
