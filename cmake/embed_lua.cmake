@@ -1,4 +1,4 @@
-# Writes the C file OUT that holds the Lua files FILES (a list joined by ':') as EMBEDDED_TEXTS
+# Writes the C file OUT that holds the Lua files FILES (a list joined by ':') as embedded_texts
 # (host/isolate/embedded.h); a text's name is its folder's and its own: "stdlib/log".
 string(REPLACE ":" ";" files "${FILES}")
 set(arrays "")
@@ -16,5 +16,5 @@ foreach(file ${files})
     string(APPEND table "    {\"${folder}/${name}\", text_${name}, ${length}},\n")
 endforeach()
 file(WRITE ${OUT} "#include \"isolate/embedded.h\"\n\n${arrays}"
-    "const struct embedded_text EMBEDDED_TEXTS[] = {\n${table}};\n\n"
-    "const size_t EMBEDDED_TEXT_COUNT = sizeof EMBEDDED_TEXTS / sizeof EMBEDDED_TEXTS[0];\n")
+    "const struct embedded_text embedded_texts[] = {\n${table}};\n\n"
+    "const size_t embedded_text_count = sizeof embedded_texts / sizeof embedded_texts[0];\n")

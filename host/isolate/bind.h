@@ -35,8 +35,8 @@ void bind_object_open(lua_State *lua, const char *name, const luaL_Reg methods[]
                       const struct bind_field fields[]);
 
 /* For the test that compares them with the annotations. */
-extern const luaL_Reg MESSAGE_METHODS[], HEADERS_METHODS[], CONTEXT_METHODS[];
-extern const struct bind_field MESSAGE_FIELDS[];
+extern const luaL_Reg message_methods[], headers_methods[], context_methods[];
+extern const struct bind_field message_fields[];
 
 /* --- the environment: variables, read-only --- */
 

@@ -155,14 +155,14 @@ static int wait_forward(lua_State *lua)
 static const struct reply_field {
     const char *name;
     bool is_composed; /* not together with raw */
-} REPLY_FIELDS[] = {
+} reply_fields[] = {
     {"raw", false}, {"from", false}, {"to", false},     {"subject", true},
     {"text", true}, {"html", true},  {"headers", true}, {NULL, false},
 };
 
 static const struct reply_field *find_reply_field(const char *name)
 {
-    const struct reply_field *field = REPLY_FIELDS;
+    const struct reply_field *field = reply_fields;
     while (field->name && strcmp(field->name, name) != 0)
         field++;
     return field;
@@ -221,7 +221,7 @@ static int wait_reply(lua_State *lua)
                            luaL_typename(lua, 2));
     check_reply_fields(lua);
     struct buf *out = begin_call(lua, "reply");
-    for (const struct reply_field *field = REPLY_FIELDS; field->name; field++) {
+    for (const struct reply_field *field = reply_fields; field->name; field++) {
         if (strcmp(field->name, "headers") != 0)
             write_reply_text(lua, out, field->name);
     }

@@ -22,16 +22,16 @@ static int wait_until(lua_State *lua)
     return 0;
 }
 
-const luaL_Reg CONTEXT_METHODS[] = {
+const luaL_Reg context_methods[] = {
     {"waitUntil", wait_until},
     {NULL, NULL},
 };
 
-static const struct bind_field NO_FIELDS[] = {{NULL, NULL}};
+static const struct bind_field no_fields[] = {{NULL, NULL}};
 
 void bind_context_open(lua_State *lua)
 {
-    bind_object_open(lua, "ctx", CONTEXT_METHODS, NO_FIELDS);
+    bind_object_open(lua, "ctx", context_methods, no_fields);
     lua_pop(lua, 1);
 }
 

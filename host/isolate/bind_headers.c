@@ -96,14 +96,14 @@ static int each(lua_State *lua)
     return 2;
 }
 
-const luaL_Reg HEADERS_METHODS[] = {
+const luaL_Reg headers_methods[] = {
     {"get", get}, {"getAll", get_all}, {"has", has}, {"each", each}, {NULL, NULL},
 };
 
-static const struct bind_field NO_FIELDS[] = {{NULL, NULL}};
+static const struct bind_field no_fields[] = {{NULL, NULL}};
 
 void bind_headers_open(lua_State *lua)
 {
-    bind_object_open(lua, "headers", HEADERS_METHODS, NO_FIELDS);
+    bind_object_open(lua, "headers", headers_methods, no_fields);
     lua_pop(lua, 1);
 }

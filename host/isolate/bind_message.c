@@ -86,7 +86,7 @@ static void push_raw(lua_State *lua, struct run *run)
     isolate_run_raw_close(run);
 }
 
-const struct bind_field MESSAGE_FIELDS[] = {
+const struct bind_field message_fields[] = {
     {"from", push_from},         {"to", push_to},
     {"headers", push_headers},   {"raw", push_raw},
     {"rawSize", push_raw_size},  {"canBeForwarded", push_can_be_forwarded},
@@ -118,13 +118,13 @@ static int set_reject(lua_State *lua)
 }
 
 /* The prelude adds those that wait: forward and reply. */
-const luaL_Reg MESSAGE_METHODS[] = {
+const luaL_Reg message_methods[] = {
     {"setReject", set_reject},
     {NULL, NULL},
 };
 
 void bind_message_open(lua_State *lua)
 {
-    bind_object_open(lua, "message", MESSAGE_METHODS, MESSAGE_FIELDS);
+    bind_object_open(lua, "message", message_methods, message_fields);
     lua_setfield(lua, -2, "message_methods");
 }

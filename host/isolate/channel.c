@@ -28,14 +28,13 @@ static void take_descriptor(struct isolate *isolate, struct msghdr *message)
     memcpy(&isolate->received_fd, CMSG_DATA(control), sizeof(int));
 }
 
-/* One packet into `bytes`: its length, 0 at the end of file. */
-static size_t receive_packet(struct isolate *isolate, char *bytes)
+/* One packet into `part`: its length, 0 at the end of file. */
+static size_t receive_packet(struct isolate *isolate, struct iovec part)
 {
     union {
         char bytes[CMSG_SPACE(sizeof(int))];
         struct cmsghdr align;
     } control;
-    struct iovec part = {bytes, WIRE_PACKET_BYTES};
     struct msghdr message = {
         .msg_iov = &part,
         .msg_iovlen = 1,
@@ -58,7 +57,7 @@ bool channel_receive(struct isolate *isolate, struct wire_frame *frame)
 {
     static char packet[WIRE_PACKET_BYTES];
     for (;;) {
-        size_t length = receive_packet(isolate, packet);
+        size_t length = receive_packet(isolate, (struct iovec){packet, sizeof packet});
         if (length == 0)
             return false;
         int result = wire_inbox_take(&isolate->inbox, (struct str){packet, length}, frame);

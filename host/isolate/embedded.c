@@ -3,9 +3,9 @@
 
 struct str embedded_find(const char *name)
 {
-    for (size_t i = 0; i < EMBEDDED_TEXT_COUNT; i++) {
-        if (strcmp(EMBEDDED_TEXTS[i].name, name) == 0)
-            return (struct str){EMBEDDED_TEXTS[i].text, EMBEDDED_TEXTS[i].length};
+    for (size_t i = 0; i < embedded_text_count; i++) {
+        if (strcmp(embedded_texts[i].name, name) == 0)
+            return (struct str){embedded_texts[i].text, embedded_texts[i].length};
     }
     return (struct str){0};
 }

@@ -9,8 +9,8 @@ struct embedded_text {
     size_t length;
 };
 
-extern const struct embedded_text EMBEDDED_TEXTS[];
-extern const size_t EMBEDDED_TEXT_COUNT;
+extern const struct embedded_text embedded_texts[];
+extern const size_t embedded_text_count;
 
 /* Of the text with this name; an empty view when there is none. */
 struct str embedded_find(const char *name);

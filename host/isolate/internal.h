@@ -86,7 +86,8 @@ struct run {
 
     uint64_t cpu_ns; /* used in all its resumes */
     bool is_cpu_exceeded;
-    bool is_done; /* DONE has been sent */
+    bool is_done;  /* DONE has been sent */
+    bool is_ended; /* and it said END as well */
     bool is_rejected;
     struct str reason; /* of the rejection, in the arena */
     size_t log_bytes;

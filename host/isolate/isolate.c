@@ -17,7 +17,7 @@
 #include "script.h"
 
 /* Until the LOAD frame says better. */
-static const struct isolate_limits FIRST_LIMITS = {
+static const struct isolate_limits first_limits = {
     .cpu_soft_ns = UINT64_C(100) * 1000 * 1000,
     .cpu_hard_ns = UINT64_C(500) * 1000 * 1000,
     .memory_bytes = (size_t)64 * 1024 * 1024,
@@ -112,7 +112,7 @@ static void forget_surroundings(const char *worker_name)
 
 static void open_isolate(struct isolate *isolate)
 {
-    *isolate = (struct isolate){.limits = FIRST_LIMITS, .received_fd = -1};
+    *isolate = (struct isolate){.limits = first_limits, .received_fd = -1};
     list_init(&isolate->runs);
     list_init(&isolate->ready);
     wire_inbox_init(&isolate->inbox);

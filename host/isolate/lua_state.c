@@ -29,7 +29,7 @@
  * bindings add (print, load, require, log …) comes after. */
 static const struct {
     const char *table, *names;
-} ALLOWED[] = {
+} allowed[] = {
     {"_G", " _G _VERSION assert bit coroutine error getmetatable ipairs math next os pairs "
            "pcall rawequal"
            " rawget rawset select setmetatable string table tonumber tostring type unpack "
@@ -127,9 +127,9 @@ static void open_libraries(lua_State *lua)
     open_library(lua, luaopen_bit, LUA_BITLIBNAME);
     open_library(lua, luaopen_os, LUA_OSLIBNAME);
     open_library(lua, luaopen_jit, LUA_JITLIBNAME); /* switches the JIT on */
-    for (size_t i = 0; i < sizeof ALLOWED / sizeof ALLOWED[0]; i++) {
-        lua_getfield(lua, LUA_GLOBALSINDEX, ALLOWED[i].table);
-        remove_unlisted(lua, ALLOWED[i].names);
+    for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++) {
+        lua_getfield(lua, LUA_GLOBALSINDEX, allowed[i].table);
+        remove_unlisted(lua, allowed[i].names);
     }
 }
 

@@ -84,7 +84,8 @@ static void send_nothing(struct run *run, enum wire_type type)
 
 static void end_run(struct run *run)
 {
-    send_nothing(run, WIRE_END);
+    if (!run->is_ended)
+        send_nothing(run, WIRE_END);
     isolate_run_free(run);
 }
 
@@ -115,7 +116,9 @@ static void send_done(struct run *run, const struct outcome *outcome)
         value_put_string(out, "text", outcome->text);
     if (outcome->traceback.length)
         value_put_string(out, "traceback", outcome->traceback);
-    value_put_number(out, "cpuUs", (double)(cpu_used_ns(run) / 1000));
+    value_put_number(out, "cpuUs", (double)cpu_used_ns(run) / 1000);
+    if (run->is_ended)
+        value_put_bool(out, "ended", true);
     value_end_table(out);
     channel_send(WIRE_DONE, run->id, 0, buf_view(out));
     run->is_done = true;
@@ -223,16 +226,18 @@ static void end_fiber(struct fiber *fiber, int status)
     struct run *run = fiber->run;
     struct outcome outcome =
         status == 0 ? outcome_of_return(run) : outcome_of_error(fiber, status);
-    if (fiber->is_handler)
+    if (fiber->is_handler) {
+        run->is_ended = run->fibers.next == run->fibers.prev; /* the only one */
         send_done(run, &outcome);
-    else if (status != 0)
+    } else if (status != 0) {
         isolate_run_log(run, STR("error"), outcome.text);
+    }
     fiber_free(fiber);
 }
 
 static void fiber_resume(struct fiber *fiber)
 {
-    struct run *run = fiber->run;
+    struct run *run = fiber->run; /* NOLINT(clang-analyzer-unix.Malloc): see below */
     struct isolate *isolate = run->isolate;
     list_remove(&fiber->ready);
     isolate->has_call = false;
@@ -255,8 +260,10 @@ static void fiber_resume(struct fiber *fiber)
 
 void isolate_run_ready_fibers(struct isolate *isolate)
 {
-    while (!list_empty(&isolate->ready))
+    while (!list_empty(&isolate->ready)) {
+        /* clang-analyzer does not see that list_remove has changed isolate->ready. */
         fiber_resume(list_entry(isolate->ready.next, struct fiber, ready));
+    }
 }
 
 /* --- the host's frames --- */

@@ -85,7 +85,7 @@ static int set_process_attributes(void)
     return 0;
 }
 
-static const int ALLOWED_CALLS[] = {
+static const int allowed_calls[] = {
     SCMP_SYS(munmap),
     SCMP_SYS(mremap),
     SCMP_SYS(mprotect),
@@ -105,7 +105,7 @@ static const int ALLOWED_CALLS[] = {
     SCMP_SYS(exit_group),
 };
 
-static const int SANITIZER_CALLS[] = {
+static const int sanitizer_calls[] = {
     SCMP_SYS(read),        SCMP_SYS(readlink), SCMP_SYS(newfstatat), SCMP_SYS(fstat),
     SCMP_SYS(stat),        SCMP_SYS(getpid),   SCMP_SYS(gettid),     SCMP_SYS(sched_yield),
     SCMP_SYS(sigaltstack), SCMP_SYS(access),   SCMP_SYS(mmap),       SCMP_SYS(getcwd),
@@ -128,7 +128,7 @@ static int allow_with(scmp_filter_ctx filter, int call, struct scmp_arg_cmp cond
 static int fill_filter(scmp_filter_ctx filter)
 {
     int result =
-        allow_calls(filter, ALLOWED_CALLS, sizeof ALLOWED_CALLS / sizeof ALLOWED_CALLS[0]);
+        allow_calls(filter, allowed_calls, sizeof allowed_calls / sizeof allowed_calls[0]);
     if (!result)
         result =
             allow_with(filter, SCMP_SYS(recvmsg), SCMP_A0(SCMP_CMP_EQ, WIRE_SOCKET_FD));
@@ -149,8 +149,8 @@ static int fill_filter(scmp_filter_ctx filter)
         result = allow_with(filter, SCMP_SYS(openat),
                             SCMP_A2(SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT, O_RDONLY));
     if (!result && IS_SANITIZED)
-        result = allow_calls(filter, SANITIZER_CALLS,
-                             sizeof SANITIZER_CALLS / sizeof SANITIZER_CALLS[0]);
+        result = allow_calls(filter, sanitizer_calls,
+                             sizeof sanitizer_calls / sizeof sanitizer_calls[0]);
     return result;
 }
 

@@ -11,7 +11,7 @@
 #include "lua_state.h"
 #include "run.h"
 
-static const char HINT[] =
+static const char hint[] =
     "end the script with: return { email = function(message, env, ctx) ... end }";
 
 static void push_environment(lua_State *lua, const struct isolate *isolate)
@@ -45,7 +45,7 @@ static void take_handlers(lua_State *lua, struct isolate *isolate, const char *s
 {
     if (!lua_istable(lua, -1))
         luaL_error(lua, "%s:1: the script returns %s, not a table of handlers; %s", script,
-                   lua_isnil(lua, -1) ? "nothing" : luaL_typename(lua, -1), HINT);
+                   lua_isnil(lua, -1) ? "nothing" : luaL_typename(lua, -1), hint);
     lua_pushliteral(lua, "email");
     lua_rawget(lua, -2);
     if (!lua_isfunction(lua, -1)) {
@@ -53,7 +53,7 @@ static void take_handlers(lua_State *lua, struct isolate *isolate, const char *s
         push_function_names(lua);
         const char *names = lua_tostring(lua, -1);
         luaL_error(lua, "%s:1: the script returns no function 'email'%s%s; %s", script,
-                   *names ? ", but " : "", names, HINT);
+                   *names ? ", but " : "", names, hint);
     }
     isolate->handler = luaL_ref(lua, LUA_REGISTRYINDEX);
 }

@@ -9,11 +9,11 @@
  * compiled (string.gsub with a callback) stays in the interpreter. */
 #define INTERPRETED_STEP "string.gsub('x', 'x', function() end)"
 
-static const struct load SOFT = {.cpu_soft_ms = 60, .cpu_hard_ms = 2000};
+static const struct load soft_limits = {.cpu_soft_ms = 60, .cpu_hard_ms = 2000};
 
 static struct load soft(const char *source)
 {
-    struct load load = SOFT;
+    struct load load = soft_limits;
     load.source = source;
     return load;
 }
@@ -189,16 +189,15 @@ static void memory_bombs_end_their_own_message(void **state)
         "local t = {}\nt[2^26] = 1\nfor i = 1, 1e9 do t[-i] = i end",
         "unpack({}, 1, 1e8)",
         "local t = {}\nwhile true do t[#t + 1] = coroutine.create(print) end",
-        "local t = {}\nwhile true do t[#t + 1] = coroutine.wrap(function() "
-        "coroutine.yield() end)"
-        " t[#t]() end",
+        "local t, y = {}, coroutine.yield\nwhile true do t[#t + 1] = coroutine.wrap(y) "
+        "t[#t]() end",
         "while true do ctx:waitUntil(function() end) end",
         "local t = {}\nwhile true do t[#t + 1] = load('return ' .. #t) end",
-        "string.format('%99999s', 'x')\nlocal t = {}\nwhile true do t[#t + 1] = "
-        "message.raw .. #t end",
+        "string.format('%99999s', 'x')",
+        "local t = {}\nwhile true do t[#t + 1] = message.raw .. #t end",
         "local function f(...) return f(1, ...) end\nf()",
         "local s = ('x'):rep(2e7)\nmessage:reply { text = s, html = s, subject = s, to = s "
-        ".. s }",
+        "}",
     };
     for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
         char source[500];
@@ -238,9 +237,8 @@ static void recursion_and_nesting_have_an_end(void **state)
         "local function f() return pcall(f) end\nf()\nerror('x')",
         "local function f() coroutine.wrap(f)() end\nf()",
         "local function f() string.gsub('x', 'x', f) end\nf()",
-        "local t = setmetatable({}, {})\ngetmetatable(t).__index = function(t, k) return "
-        "t[k] end\n"
-        "return t.x + 1",
+        "local t = setmetatable({}, { __index = function(t, k) return t[k] end })\nreturn "
+        "t.x",
         "local t = setmetatable({}, {})\ngetmetatable(t).__index = t\nreturn t.x + 1",
         "local s = ('('):rep(1e5)\nassert(load('return ' .. s))",
         "local s = ('{'):rep(1e5)\nassert(load('return ' .. s))",

@@ -94,28 +94,28 @@ static void assert_same_methods(const char *object, const luaL_Reg methods[],
     }
 }
 
-static const luaL_Reg NONE[] = {{NULL, NULL}};
+static const luaL_Reg no_methods[] = {{NULL, NULL}};
 
 static void methods_are_annotated(void **state)
 {
     (void)state;
     static const luaL_Reg waiting[] = {{"forward", NULL}, {"reply", NULL}, {NULL, NULL}};
-    assert_same_methods("Message", MESSAGE_METHODS, waiting);
-    assert_same_methods("Headers", HEADERS_METHODS, NONE);
-    assert_same_methods("Context", CONTEXT_METHODS, NONE);
+    assert_same_methods("Message", message_methods, waiting);
+    assert_same_methods("Headers", headers_methods, no_methods);
+    assert_same_methods("Context", context_methods, no_methods);
 }
 
 static void fields_of_a_message_are_annotated(void **state)
 {
     (void)state;
-    const char *fields = class_fields("Message"), *name;
+    const char *fields = class_fields("Message");
     size_t count = 0, annotated_count = 0;
-    for (const struct bind_field *field = MESSAGE_FIELDS; field->name; field++, count++) {
+    for (const struct bind_field *field = message_fields; field->name; field++, count++) {
         char line[100];
         snprintf(line, sizeof line, "\n---@field %s ", field->name);
         assert_has(fields, line);
     }
-    while ((name = next_annotated(&fields, "---@field ")))
+    while (next_annotated(&fields, "---@field "))
         annotated_count++;
     assert_int_equal(annotated_count, count);
 }
