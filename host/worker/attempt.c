@@ -7,6 +7,10 @@
 
 #include "base/mem.h"
 
+#define SPARE_BYTES_MAX ((size_t)64 * 1024)
+
+static struct buf spare;
+
 static struct run *run_new(struct worker *worker, const struct worker_actions *actions,
                            struct arena *arena, struct worker_outcome *outcome)
 {
@@ -19,22 +23,13 @@ static struct run *run_new(struct worker *worker, const struct worker_actions *a
     run->arena = arena;
     run->outcome = outcome;
     run->raw_fd = -1;
-    buf_init(&run->email, WIRE_FRAME_BYTES_MAX);
     list_init(&run->node);
     list_init(&run->calls);
     return run;
 }
 
-static void forget_email(struct run *run)
-{
-    buf_free(&run->email);
-    if (run->raw_fd >= 0)
-        close(run->raw_fd);
-    run->raw_fd = -1;
-}
-
-/* No isolate: the outcome says why. Returns 0, or -ECANCELED. */
-static int decide_without_place(struct run *run, int why)
+/* It never got to run: the outcome says why. Returns 0, or -ECANCELED. */
+static int decide_without_run(struct run *run, int why)
 {
     switch (why) {
     case -ECANCELED:
@@ -48,40 +43,74 @@ static int decide_without_place(struct run *run, int why)
     case -ESHUTDOWN:
         run_decide(run, WORKER_CRASHED, STR("the host is stopping"));
         return 0;
-    default:
+    case -EAGAIN:
         run_decide(run, WORKER_CRASHED, STR("the worker's isolate keeps crashing"));
         return 0;
+    default:
+        run_decide(run, WORKER_CRASHED, STR("the message could not be handed over"));
+        return 0;
     }
+}
+
+/* The memory of the last payload serves for the next one: a send rarely waits. */
+static struct buf payload_take(void)
+{
+    struct buf payload = spare;
+    spare.memory = NULL;
+    if (!payload.memory)
+        buf_init(&payload, WIRE_FRAME_BYTES_MAX);
+    return payload;
+}
+
+static void payload_give_back(struct buf *payload)
+{
+    if (spare.memory || payload->capacity > SPARE_BYTES_MAX) {
+        buf_free(payload);
+        return;
+    }
+    buf_clear(payload);
+    spare = *payload;
+}
+
+static int send_email(struct run *run, const struct worker_email *email,
+                      struct isolate_process *isolate)
+{
+    struct buf payload = payload_take();
+    int result = email_encode(email, &payload, &run->raw_fd);
+    if (result == 0) {
+        const struct wire_frame frame = {
+            .type = WIRE_EMAIL, .run = run->number, .payload = buf_view(&payload)};
+        result = isolate_send(isolate, &frame, run->raw_fd, run->deadline_ms);
+    }
+    payload_give_back(&payload);
+    return result;
 }
 
 /* Says EMAIL. What did not go out at all is taken back; a dying isolate gives the run its fate itself. */
-static int send_email(struct run *run, struct isolate_process *isolate)
+static int begin(struct run *run, const struct worker_email *email,
+                 struct isolate_process *isolate)
 {
-    const struct wire_frame frame = {
-        .type = WIRE_EMAIL, .run = run->number, .payload = buf_view(&run->email)};
-    int result = isolate_send(isolate, &frame, run->raw_fd, run->deadline_ms);
+    run_enter(run, isolate);
+    int result = send_email(run, email, isolate);
     if (result == 0 || run->isolate != isolate || isolate->state == ISOLATE_ENDING)
         return 0;
-    if (result == -ECANCELED || result == -ETIMEDOUT) {
-        run_leave(run);
-        return result;
+    if (result == -EPIPE || result == -ECONNRESET) {
+        isolate_kill(isolate, ISOLATE_DIED, 0);
+        return 0;
     }
-    isolate_kill(isolate, ISOLATE_DIED, 0);
-    return 0;
+    run_leave(run);
+    return result;
 }
 
-static int attempt(struct run *run)
+static int attempt(struct run *run, const struct worker_email *email)
 {
     task_wait_init(&run->decided);
     run->is_again = false;
     int result = worker_place(run->worker, run->deadline_ms);
+    if (result == 0)
+        result = begin(run, email, run->worker->isolate);
     if (result != 0)
-        return decide_without_place(run, result);
-    struct isolate_process *isolate = run->worker->isolate;
-    run_enter(run, isolate);
-    result = send_email(run, isolate);
-    if (result != 0)
-        return decide_without_place(run, result);
+        return decide_without_run(run, result);
     return task_wait(&run->decided, TASK_FOREVER);
 }
 
@@ -92,18 +121,16 @@ int worker_run(struct worker *worker, const struct worker_email *email,
     *outcome = (struct worker_outcome){.result = WORKER_CRASHED};
     struct run *run = run_new(worker, actions, arena, outcome);
     task_stage("running worker %s", worker->name);
-    int result = email_encode(email, &run->email, &run->raw_fd);
-    if (result != 0)
-        run_decide(run, WORKER_CRASHED, STR("no memory to hand the message over"));
-    while (run->outcome && result == 0) {
-        result = attempt(run);
-        if (!run->is_again)
-            break;
-    }
+    int result;
+    do
+        result = attempt(run, email);
+    while (result == 0 && run->is_again);
     if (run->outcome && result == -ETIMEDOUT) /* the caller's own deadline */
         run_decide(run, WORKER_EXCEEDED_WALL_TIME, STR("the caller's time is over"));
     run->outcome = NULL;
-    forget_email(run);
+    if (run->raw_fd >= 0)
+        close(run->raw_fd);
+    run->raw_fd = -1;
     if (run->isolate && !run->is_done && !run->is_cancelled)
         run_cancel(run);
     run_release(run);

@@ -79,7 +79,7 @@ int email_encode(const struct worker_email *email, struct buf *out, int *raw_fd)
     failed |= put_captures(out, email);
     failed |= put_client(out, &message->client);
     failed |= value_end_table(out);
-    if (failed || is_inline)
+    if (failed || is_inline || *raw_fd >= 0)
         return failed;
     return sealed_copy(raw, raw_fd);
 }

@@ -129,8 +129,7 @@ struct run {
     struct task_wait decided;
     bool is_again; /* the isolate died of another: attempt.c tries once more */
 
-    struct buf email; /* EMAIL's payload */
-    int raw_fd;       /* the sealed memfd of a large message, or -1 */
+    int raw_fd; /* the sealed memfd of a large message once it is made, or -1 */
 
     struct list calls;
     size_t call_count;
@@ -161,7 +160,8 @@ void run_isolate_died(struct run *run);
 
 /* --- email.c --- */
 
-/* Encodes EMAIL's payload and, for a large message, makes the memfd. Returns 0 or negative errno. */
+/* Encodes EMAIL's payload and, for a large message, makes the memfd unless *raw_fd is one already. Returns 0
+ * or negative errno. */
 int email_encode(const struct worker_email *email, struct buf *out, int *raw_fd);
 
 /* --- call.c --- */

@@ -193,11 +193,11 @@ static int take_done(struct run *run, struct str payload)
     if (run->is_done)
         return -EPROTO;
     run->is_done = true;
-    struct arena *arena = arena_new();
-    const struct value *done = value_decode(payload, arena);
+    struct arena *scratch = run->outcome ? NULL : arena_new();
+    const struct value *done = value_decode(payload, scratch ? scratch : run->arena);
     int result = take_outcome(run, done);
     bool is_ended = value_get_bool(done, "ended", false);
-    arena_free(arena);
+    arena_free(scratch);
     return result == 0 && is_ended ? take_end(run) : result;
 }
 
