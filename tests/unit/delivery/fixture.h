@@ -97,7 +97,7 @@ static int run_open(void *arg)
 }
 
 /* The peer's scripts, the options and the route's TLS are set before. */
-static void run(void (*body)(void))
+static inline void run(void (*body)(void))
 {
     assert_int_equal(test_run(run_open, &body), 0);
     fake_peer_free(&fixture.peer);

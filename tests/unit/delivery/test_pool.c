@@ -218,7 +218,8 @@ static void wait_in_vain(void)
 {
     struct task_job job = {send_one, NULL, 0};
     struct task *holder = task_start("sender", job.fn, NULL);
-    task_sleep(20);
+    for (int i = 0; i < 500 && look().busy == 0; i++)
+        task_sleep(10);
     assert_int_equal(look().busy, 1);
     uint64_t before = task_deadline_set(task_in_ms(20));
     struct delivery_result result = send_plain();

@@ -12,18 +12,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <uv.h>
 
 #include "base/mem.h"
 #include "net/dns.h"
 
-#define FAKE_CNAME    ((enum dns_type)5)
-#define FAKE_ANY      ((enum dns_type)255) /* whatever is asked: for the words */
-#define FAKE_NODATA   "NODATA"
-#define FAKE_SERVFAIL "SERVFAIL"
-#define FAKE_REFUSED  "REFUSED"
-#define FAKE_SILENCE  "SILENCE"
+#define FAKE_CNAME     ((enum dns_type)5)
+#define FAKE_ANY       ((enum dns_type)255) /* whatever is asked: for the words */
+#define FAKE_NODATA    "NODATA"
+#define FAKE_SERVFAIL  "SERVFAIL"
+#define FAKE_REFUSED   "REFUSED"
+#define FAKE_NO_ANSWER "SILENCE"
 #define FAKE_TRUNCATED                                                                     \
     "TRUNCATED" /* over UDP; another record of the name is the answer over TCP */
 #define FAKE_MALFORMED "MALFORMED" /* an A record of three bytes */
@@ -154,8 +155,8 @@ static inline bool fake_same_name(const char *a, const char *b)
 
 static inline const char *fake_word(const struct fake_dns *fake, const char *name, int type)
 {
-    static const char *const words[] = {FAKE_NODATA,  FAKE_SERVFAIL,  FAKE_REFUSED,
-                                        FAKE_SILENCE, FAKE_TRUNCATED, FAKE_MALFORMED,
+    static const char *const words[] = {FAKE_NODATA,    FAKE_SERVFAIL,  FAKE_REFUSED,
+                                        FAKE_NO_ANSWER, FAKE_TRUNCATED, FAKE_MALFORMED,
                                         FAKE_GARBAGE};
     for (const struct fake_record *record = fake->records; record->name; record++)
         if (fake_same_name(record->name, name) &&
@@ -221,7 +222,7 @@ static inline bool fake_answer(struct fake_dns *fake, const unsigned char *quest
     const char *word = fake_word(fake, name, type);
     fake->question_count++;
     fake->tcp_count += is_tcp;
-    if (strcmp(word, FAKE_SILENCE) == 0)
+    if (strcmp(word, FAKE_NO_ANSWER) == 0)
         return false;
     bool is_truncated = strcmp(word, FAKE_TRUNCATED) == 0 && !is_tcp;
     unsigned rcode = strcmp(word, FAKE_SERVFAIL) == 0 ? 2
@@ -305,28 +306,40 @@ static inline void fake_on_connection(uv_stream_t *listener, int status)
     uv_read_start((uv_stream_t *)connection, fake_alloc, fake_on_tcp);
 }
 
-/* One port for both: the kernel chooses UDP's, and TCP's is most likely free too. */
-static inline bool fake_dns_bind(struct fake_dns *fake, uv_loop_t *loop)
+/* One port for both: UDP's that the kernel chose may be taken for TCP, so another is tried. */
+static inline void fake_dns_bind(int *udp, int *tcp, struct sockaddr_in *address)
 {
-    struct sockaddr_in address = {0};
-    int length = sizeof address;
-    uv_ip4_addr("127.0.0.1", 0, &address);
-    uv_udp_init(loop, &fake->udp);
-    uv_udp_bind(&fake->udp, (struct sockaddr *)&address, 0);
-    uv_udp_getsockname(&fake->udp, (struct sockaddr *)&address, &length);
-    uv_tcp_init(loop, &fake->tcp);
-    fake->udp.data = fake->tcp.data = fake;
-    snprintf(fake->resolver, sizeof fake->resolver, "127.0.0.1@%u",
-             ntohs(address.sin_port));
-    return uv_tcp_bind(&fake->tcp, (struct sockaddr *)&address, 0) == 0 &&
-           uv_listen((uv_stream_t *)&fake->tcp, 16, fake_on_connection) == 0;
+    socklen_t length = sizeof *address;
+    for (int tries = 0; tries < 100; tries++) {
+        *address = (struct sockaddr_in){.sin_family = AF_INET,
+                                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        *udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        *tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (bind(*udp, (struct sockaddr *)address, length) == 0 &&
+            getsockname(*udp, (struct sockaddr *)address, &length) == 0 &&
+            bind(*tcp, (struct sockaddr *)address, length) == 0)
+            return;
+        close(*udp);
+        close(*tcp);
+    }
+    fail_msg("no port is free for UDP and TCP");
 }
 
 static inline void fake_dns_open(struct fake_dns *fake, uv_loop_t *loop,
                                  const struct fake_record records[])
 {
+    int udp, tcp;
+    struct sockaddr_in address;
     *fake = (struct fake_dns){.records = records};
-    assert_true(fake_dns_bind(fake, loop));
+    fake_dns_bind(&udp, &tcp, &address);
+    snprintf(fake->resolver, sizeof fake->resolver, "127.0.0.1@%u",
+             ntohs(address.sin_port));
+    uv_udp_init(loop, &fake->udp);
+    uv_tcp_init(loop, &fake->tcp);
+    fake->udp.data = fake->tcp.data = fake;
+    assert_int_equal(uv_udp_open(&fake->udp, udp), 0);
+    assert_int_equal(uv_tcp_open(&fake->tcp, tcp), 0);
+    assert_int_equal(uv_listen((uv_stream_t *)&fake->tcp, 16, fake_on_connection), 0);
     uv_udp_recv_start(&fake->udp, fake_alloc, fake_on_udp);
 }
 
