@@ -135,6 +135,38 @@ static void note_rules(const struct config *config)
           FIELD_NUMBER("workers", table_count(config->workers)));
 }
 
+static bool has_same_listeners(const struct config *a, const struct config *b)
+{
+    if (a->smtp.listener_count != b->smtp.listener_count)
+        return false;
+    for (size_t i = 0; i < a->smtp.listener_count; i++) {
+        const struct smtp_listener_options *one = &a->smtp.listeners[i];
+        const struct smtp_listener_options *other = &b->smtp.listeners[i];
+        if (!net_address_same_ip(&one->address, &other->address) ||
+            net_address_port(&one->address) != net_address_port(&other->address) ||
+            one->tls != other->tls || one->proxy_count != other->proxy_count)
+            return false;
+    }
+    return true;
+}
+
+static bool is_same_text(const char *a, const char *b)
+{
+    return str_equal(str_of(a), str_of(b));
+}
+
+/* Sockets, the resolver and the state folder are opened once. */
+static void note_what_needs_a_restart(const struct config *before,
+                                      const struct config *after)
+{
+    if (!has_same_listeners(before, after))
+        EVENT(NULL, STATUS_RESTART_NEEDED, FIELD("option", STR("listen")));
+    if (!is_same_text(before->dns.resolver, after->dns.resolver))
+        EVENT(NULL, STATUS_RESTART_NEEDED, FIELD("option", STR("dns")));
+    if (!is_same_text(before->state_directory, after->state_directory))
+        EVENT(NULL, STATUS_RESTART_NEEDED, FIELD("option", STR("state")));
+}
+
 /* All of the new snapshot takes effect, or nothing does. */
 static int take_effect(struct serving *serving, struct config *config, struct err *err)
 {
@@ -151,6 +183,7 @@ static int take_effect(struct serving *serving, struct config *config, struct er
     tls_server_release(tls);
     status_log_level(str_of(config->log_level));
     watch_files(serving->watch, config);
+    note_what_needs_a_restart(host->router.config, config);
     config_release(host->router.config);
     host->router.config = config;
     note_rules(config);

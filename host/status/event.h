@@ -14,6 +14,8 @@
     X(RULES_LOADED, "rules.loaded", INFO, "A rule set took effect.")                       \
     X(RULES_REFUSED, "rules.refused", ERROR,                                               \
       "A changed rules directory has problems; the set before it stays.")                  \
+    X(RESTART_NEEDED, "restart.needed", WARN,                                              \
+      "An option has changed that takes effect at the next start only.")                   \
     X(SESSION_NOTE, "session", DEBUG,                                                      \
       "Something about an SMTP session that is not about a message.")                      \
     X(RECIPIENT_REFUSED, "recipient.refused", INFO, "RCPT was refused.")                   \
