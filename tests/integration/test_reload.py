@@ -110,3 +110,12 @@ def test_reload_under_load_loses_and_misroutes_nothing(rules, serve, destination
         assert versions == sorted(versions), "an older rule came after a newer one"
         wait_until(lambda to=f"ben@{domain}", last=f"20@{domain}": sent_to(gateway, destination, to) == last,
                    "the last rules to be in effect")
+
+
+def test_an_option_that_needs_a_restart_is_named(rules, serve, destination):
+    forward_all(rules, "gate.test", "one@dest.test")
+    gateway = serve(rules)
+    rules.write_host(listen=["127.0.0.1:0", "127.0.0.2:0"])
+    lines = wait_until(lambda: gateway.events("restart.needed"), "the note")
+    assert ["option=listen" in line for line in lines] == [True]
+    assert sent_to(gateway, destination) == "one@dest.test"
