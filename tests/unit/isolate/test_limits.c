@@ -189,8 +189,8 @@ static void memory_bombs_end_their_own_message(void **state)
         "local t = {}\nt[2^26] = 1\nfor i = 1, 1e9 do t[-i] = i end",
         "unpack({}, 1, 1e8)",
         "local t = {}\nwhile true do t[#t + 1] = coroutine.create(print) end",
-        "local t, y = {}, coroutine.yield\nwhile true do t[#t + 1] = coroutine.wrap(y) "
-        "t[#t]() end",
+        "local t, co = {}, coroutine\nwhile true do t[#t + 1] = co.wrap(co.yield) t[#t]() "
+        "end",
         "while true do ctx:waitUntil(function() end) end",
         "local t = {}\nwhile true do t[#t + 1] = load('return ' .. #t) end",
         "string.format('%99999s', 'x')",
@@ -237,7 +237,7 @@ static void recursion_and_nesting_have_an_end(void **state)
         "local function f() return pcall(f) end\nf()\nerror('x')",
         "local function f() coroutine.wrap(f)() end\nf()",
         "local function f() string.gsub('x', 'x', f) end\nf()",
-        "local t = setmetatable({}, { __index = function(t, k) return t[k] end })\nreturn "
+        "local t = setmetatable({}, { __index = function(t, k) return t[k] end })\nt.y = "
         "t.x",
         "local t = setmetatable({}, {})\ngetmetatable(t).__index = t\nreturn t.x + 1",
         "local s = ('('):rep(1e5)\nassert(load('return ' .. s))",
