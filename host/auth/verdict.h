@@ -19,16 +19,20 @@ enum auth_result {
     AUTH_PERMERROR,
 };
 const char *auth_result_name(enum auth_result result); /* "pass", "temperror" … */
+/* The reverse, in any case; false for a word that is none of them. */
+bool auth_result_from_name(struct str name, enum auth_result *result);
 
 /* RFC 7208. */
 struct auth_spf {
     enum auth_result result;
-    bool is_of_helo;      /* the reverse-path was null: HELO was checked (never feeds DMARC then but as RFC 9989 says) */
-    struct str domain;    /* that was checked, normal form */
-    struct str mechanism; /* that matched: "include:_spf.dest.test", "-all"; empty if none */
-    struct str reason;    /* for errors: what is wrong, and with which domain's record */
-    unsigned term_count;  /* DNS look-up terms spent, of 10 */
-    unsigned void_count;  /* void look-ups, of 2 */
+    bool
+        is_of_helo; /* the reverse-path was null: HELO was checked (never feeds DMARC then but as RFC 9989 says) */
+    struct str domain; /* that was checked, normal form */
+    struct str
+        mechanism;       /* that matched: "include:_spf.dest.test", "-all"; empty if none */
+    struct str reason;   /* for errors: what is wrong, and with which domain's record */
+    unsigned term_count; /* DNS look-up terms spent, of 10 */
+    unsigned void_count; /* void look-ups, of 2 */
     unsigned query_count; /* questions asked in all */
 };
 
@@ -39,12 +43,13 @@ struct auth_dkim {
     struct str selector;  /* s= */
     struct str identity;  /* i=, or empty */
     struct str algorithm; /* a= */
-    struct str signature; /* the first 8 characters of b=, to tell signatures apart (RFC 6008) */
-    struct str reason;    /* why not pass */
+    struct str
+        signature; /* the first 8 characters of b=, to tell signatures apart (RFC 6008) */
+    struct str reason; /* why not pass */
     unsigned key_bits;
 };
 
-#define AUTH_DKIM_MAX    10
+#define AUTH_DKIM_MAX     10
 #define AUTH_ARC_SETS_MAX 50
 
 /* RFC 8617. */
@@ -56,8 +61,9 @@ struct auth_arc_set {
 };
 
 struct auth_arc {
-    enum auth_result result; /* none, pass or fail (temperror when a key could not be asked for) */
-    unsigned oldest_pass;    /* RFC 8617 section 5.2; 0 when not meaningful */
+    enum auth_result
+        result; /* none, pass or fail (temperror when a key could not be asked for) */
+    unsigned oldest_pass; /* RFC 8617 section 5.2; 0 when not meaningful */
     unsigned count;
     struct auth_arc_set sets[AUTH_ARC_SETS_MAX]; /* in order of instance */
     struct str reason;
@@ -65,17 +71,19 @@ struct auth_arc {
 
 /* RFC 9989. */
 enum auth_dmarc_policy { DMARC_POLICY_NONE, DMARC_POLICY_QUARANTINE, DMARC_POLICY_REJECT };
+const char *auth_dmarc_policy_name(enum auth_dmarc_policy policy);
 
 struct auth_dmarc {
     enum auth_result result;
-    struct str from_domain;   /* of the one From address; empty if there is not exactly one domain */
+    struct str
+        from_domain; /* of the one From address; empty if there is not exactly one domain */
     struct str policy_domain; /* whose record applies; empty if none was found */
     struct str organizational_domain;
     enum auth_dmarc_policy policy; /* to be applied: p, sp or np, one weaker when t=y */
     bool is_test;                  /* t=y */
     bool is_spf_aligned, is_dkim_aligned;
-    struct str report_aggregate;   /* rua=, as published and bounded; empty if none */
-    struct str report_failure;     /* ruf= */
+    struct str report_aggregate; /* rua=, as published and bounded; empty if none */
+    struct str report_failure;   /* ruf= */
     struct str reason;
     unsigned query_count;
 };
@@ -90,8 +98,13 @@ struct auth_list_hit {
 /* What the client's address alone tells, asked at connect. */
 struct auth_client {
     struct str hostname; /* forward-confirmed reverse name, or empty */
+    /* RFC 8601 section 2.7.3: pass; fail, no name leads back; permerror, there is no name; temperror; none,
+     * not asked */
+    enum auth_result iprev;
     const struct auth_list_hit *hits;
     size_t hit_count;
+    struct str
+        note; /* lists that refuse our questions or did not answer, for the log; else empty */
 };
 
 struct auth_verdict {
@@ -102,8 +115,8 @@ struct auth_verdict {
     bool has_more_dkim; /* more signatures stood there than were looked at */
     struct auth_arc arc;
     struct auth_dmarc dmarc;
-    bool is_arc_overridden; /* DMARC failed, and a trusted sealer's chain let it pass */
-    bool is_quarantined;    /* mark: a policy says so */
-    double spam_score;      /* 0 to 5 */
+    bool is_arc_overridden;  /* DMARC failed, and a trusted sealer's chain let it pass */
+    bool is_quarantined;     /* mark: a policy says so */
+    double spam_score;       /* 0 to 5 */
     struct str spam_reasons; /* the rules that counted: "html_only=0.5 …" */
 };
