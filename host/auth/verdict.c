@@ -1,21 +1,21 @@
 #include "auth/verdict.h"
 
-static const struct str names[] = {
-    [AUTH_NONE] = STR("none"),           [AUTH_PASS] = STR("pass"),
-    [AUTH_FAIL] = STR("fail"),           [AUTH_SOFTFAIL] = STR("softfail"),
-    [AUTH_NEUTRAL] = STR("neutral"),     [AUTH_POLICY] = STR("policy"),
-    [AUTH_TEMPERROR] = STR("temperror"), [AUTH_PERMERROR] = STR("permerror"),
+static const char *const names[] = {
+    [AUTH_NONE] = "none",           [AUTH_PASS] = "pass",
+    [AUTH_FAIL] = "fail",           [AUTH_SOFTFAIL] = "softfail",
+    [AUTH_NEUTRAL] = "neutral",     [AUTH_POLICY] = "policy",
+    [AUTH_TEMPERROR] = "temperror", [AUTH_PERMERROR] = "permerror",
 };
 
 const char *auth_result_name(enum auth_result result)
 {
-    return names[result].at;
+    return names[result];
 }
 
 bool auth_result_from_name(struct str name, enum auth_result *result)
 {
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        if (str_equal_nocase(names[i], name)) {
+        if (str_equal_nocase(str_of(names[i]), name)) {
             *result = (enum auth_result)i;
             return true;
         }
