@@ -1,15 +1,20 @@
-/* Switching is ucontext; stacks are mmap'ed with a guard page below, committed by the kernel as they
- * are touched, and pooled with their timer. The struct task stands at the top of its own stack, so
- * that an idle task costs one or two pages.
+/* A task begins through ucontext and is switched by _setjmp and _longjmp, which, unlike swapcontext, make
+ * no system call to keep signal masks that nobody changes. Stacks are mmap'ed with a guard page below,
+ * committed by the kernel as they are touched, and pooled with their timer. The struct task stands at the top
+ * of its own stack, so that an idle task costs one or two pages.
  *
  *     new --resume--> running --suspend--> waiting --(wake, deadline, cancel)--> ready --> running
  *                        `--return of fn--> ended --(handle given back)--> pooled
  *
  * Invariants: `current` is NULL on the loop's stack; only the loop's stack resumes tasks; a task woken
  * from another task goes to the ready queue, which is drained before the loop goes on. */
+/* The fortified longjmp takes a change of stacks for an error. */
+#undef _FORTIFY_SOURCE
+
 #include "task.h"
 
 #include <errno.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,9 +41,11 @@
 #define POOLED_STACKS_MAX 512
 
 struct task {
-    struct list live;  /* in runtime.live, or in runtime.pool */
-    struct list ready; /* in runtime.ready while ready */
-    ucontext_t context;
+    struct list live;   /* in runtime.live, or in runtime.pool */
+    struct list ready;  /* in runtime.ready while ready */
+    ucontext_t context; /* where it begins */
+    jmp_buf jump;       /* where it goes on */
+    bool has_begun;
     void *mapping; /* guard page, stack, this struct */
     uv_timer_t timer;
     const char *name;
@@ -64,6 +71,7 @@ static struct {
     uv_loop_t *loop;
     struct task *current;
     ucontext_t loop_context;
+    jmp_buf loop_jump;
     struct list live, ready, pool;
     size_t live_count, pool_count, open_timer_count;
     size_t page_bytes;
@@ -122,11 +130,44 @@ static void after_switch_to_task(struct task *task)
 #endif
 }
 
+#ifdef TASK_ASAN
+
+/* ASan follows swapcontext; its longjmp would take the stacks for one. */
+static void switch_to_task(struct task *task)
+{
+    swapcontext(&runtime.loop_context, &task->context);
+}
+
+static void switch_to_loop(struct task *task)
+{
+    swapcontext(&task->context, &runtime.loop_context);
+}
+
+#else
+
+static __attribute__((noinline)) void switch_to_task(struct task *task)
+{
+    if (_setjmp(runtime.loop_jump) != 0)
+        return;
+    if (task->has_begun)
+        _longjmp(task->jump, 1);
+    task->has_begun = true;
+    setcontext(&task->context);
+}
+
+static __attribute__((noinline)) void switch_to_loop(struct task *task)
+{
+    if (_setjmp(task->jump) == 0)
+        _longjmp(runtime.loop_jump, 1);
+}
+
+#endif
+
 static void suspend(void)
 {
     struct task *task = runtime.current;
     before_switch_to_loop(task);
-    swapcontext(&task->context, &runtime.loop_context);
+    switch_to_loop(task);
     after_switch_to_task(task);
 }
 
@@ -136,7 +177,7 @@ static void resume(struct task *task)
 {
     runtime.current = task;
     before_switch_to_task(task);
-    swapcontext(&runtime.loop_context, &task->context);
+    switch_to_task(task);
     after_switch_to_loop();
     runtime.current = NULL;
     if (task->is_ended && !task->has_handle)
@@ -178,7 +219,7 @@ static void task_main(void)
     runtime.live_count--;
     task_wake(&task->ended, 0);
     before_switch_to_loop(task);
-    setcontext(&runtime.loop_context);
+    switch_to_loop(task);
 }
 
 /* --- stacks --- */
@@ -305,6 +346,7 @@ struct task *task_start(const char *name, task_fn *fn, void *arg)
     task->deadline_ms = TASK_FOREVER;
     task->stage_since_ms = task_now_ms();
     task->cancelled = task->is_ready = task->is_ended = task->uncancellable = false;
+    task->has_begun = false;
     task->has_handle = true;
     task->gathering = NULL;
     task->asan_stack = NULL;
