@@ -39,4 +39,5 @@ static inline int test_run(task_fn *fn, void *arg)
     return task_join(task);
 }
 
-#define loop_test(name) cmocka_unit_test_setup_teardown(name, test_loop_open, test_loop_close)
+#define loop_test(name)                                                                    \
+    cmocka_unit_test_setup_teardown(name, test_loop_open, test_loop_close)
