@@ -146,8 +146,9 @@ static struct client *open_client(const struct errand *errand, struct str host,
     const struct delivery_options *options = &errand->settings->options;
     struct mx_addresses found;
     *verdict = (struct client_verdict){.end = CLIENT_TRY_OTHER};
-    if (!mx_find_addresses(errand->engine->dns, host, destination->port, options->ipv6,
-                           errand->arena, &found, &verdict->reply))
+    const struct mx_host mx_host = {host, destination->port, options->ipv6};
+    if (!mx_find_addresses(errand->engine->dns, &mx_host, errand->arena, &found,
+                           &verdict->reply))
         return NULL;
     const struct client_target target = {
         .name = host,

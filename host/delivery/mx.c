@@ -130,11 +130,11 @@ static void take_turns(const struct address_question questions[2], uint16_t port
     }
 }
 
-static bool use_address_itself(struct str host, uint16_t port, struct arena *arena,
+static bool use_address_itself(const struct mx_host *host, struct arena *arena,
                                struct mx_addresses *found)
 {
     struct net_address address;
-    if (net_address_parse(host, port, &address) < 0)
+    if (net_address_parse(host->name, host->port, &address) < 0)
         return false;
     found->addresses = arena_new_of(arena, struct net_address);
     found->addresses[0] = address;
@@ -142,30 +142,31 @@ static bool use_address_itself(struct str host, uint16_t port, struct arena *are
     return true;
 }
 
-bool mx_find_addresses(struct dns *dns, struct str host, uint16_t port, bool ipv6,
-                       struct arena *arena, struct mx_addresses *found, struct reply *why)
+bool mx_find_addresses(struct dns *dns, const struct mx_host *host, struct arena *arena,
+                       struct mx_addresses *found, struct reply *why)
 {
     *found = (struct mx_addresses){0};
-    if (use_address_itself(host, port, arena, found))
+    if (use_address_itself(host, arena, found))
         return true;
     struct address_question questions[2] = {
-        {dns, host, DNS_AAAA, arena, {.status = DNS_NO_RECORDS}},
-        {dns, host, DNS_A, arena, {.status = DNS_NO_RECORDS}},
+        {dns, host->name, DNS_AAAA, arena, {.status = DNS_NO_RECORDS}},
+        {dns, host->name, DNS_A, arena, {.status = DNS_NO_RECORDS}},
     };
     struct task_job jobs[2] = {{ask_for_addresses, &questions[0], 0},
                                {ask_for_addresses, &questions[1], 0}};
-    task_stage("asking for the address of %.*s", STR_ARG(host));
-    if (ipv6)
+    task_stage("asking for the address of %.*s", STR_ARG(host->name));
+    if (host->use_ipv6)
         task_gather("address", jobs, 2);
     else
         jobs[1].result = ask_for_addresses(&questions[1]);
     found->addresses = arena_array(arena, struct net_address, 2 * ADDRESSES_PER_FAMILY_MAX);
-    take_turns(questions, port, found);
+    take_turns(questions, host->port, found);
     if (found->count > 0)
         return true;
     for (size_t i = 0; i < 2; i++)
-        if (dns_has_failed(jobs[i].result, &questions[i].answer, host, why))
+        if (dns_has_failed(jobs[i].result, &questions[i].answer, host->name, why))
             return false;
-    *why = reply_make(550, "5.4.4", "the mail host %.*s has no address", STR_ARG(host));
+    *why =
+        reply_make(550, "5.4.4", "the mail host %.*s has no address", STR_ARG(host->name));
     return false;
 }

@@ -16,12 +16,18 @@ struct mx_hosts {
 bool mx_find(struct dns *dns, struct str domain, struct str own_name, struct arena *arena,
              struct mx_hosts *hosts, struct reply *why);
 
+struct mx_host {
+    struct str name; /* or an address in text, which is its own answer */
+    uint16_t port;
+    bool use_ipv6;
+};
+
 struct mx_addresses {
     struct net_address *addresses; /* IPv6 and IPv4 by turns, IPv6 first */
     size_t count;
 };
 
-/* Asks for AAAA (if `ipv6`) and A in parallel; a host that is an address in text has that one. False with
- * `why` (permanent: it has none; temporary: DNS has failed). */
-bool mx_find_addresses(struct dns *dns, struct str host, uint16_t port, bool ipv6,
-                       struct arena *arena, struct mx_addresses *found, struct reply *why);
+/* Asks for AAAA (if wanted) and A in parallel. False with `why` (permanent: the host has none; temporary:
+ * DNS has failed). */
+bool mx_find_addresses(struct dns *dns, const struct mx_host *host, struct arena *arena,
+                       struct mx_addresses *found, struct reply *why);

@@ -1,11 +1,12 @@
 /* libunbound on the loop. It resolves in a thread of its own and says on a file descriptor that answers
  * are there; its callbacks then run in ub_process(), in the loop's thread.
  *
- *     asked --on_answer--> answered --its task wakes--> freed
+ *     asked --on_answer--> answered --its task wakes, or gives up--> freed
  *       `--its task gives up--> abandoned --on_answer--> freed
  *
  * Invariants: a question is in dns->asked until its callback; the callback only files the result, and
- * tasks wake after ub_process() has returned, so that none of them runs within libunbound. */
+ * tasks wake after ub_process() has returned, so that none of them runs within libunbound; whatever is
+ * in dns->answered has a task that waits. */
 #include "dns.h"
 
 #include <errno.h>
@@ -42,7 +43,7 @@ struct question {
     struct list node;
     struct task_wait wait;
     struct ub_result *result; /* NULL: libunbound failed */
-    bool is_abandoned;
+    bool is_answered, is_abandoned;
 };
 
 /* --- answers arrive --- */
@@ -59,17 +60,29 @@ static void on_answer(void *arg, int failure, struct ub_result *result)
     struct question *question = arg;
     (void)failure; /* then there is no result */
     question->result = result;
-    list_remove(&question->node);
-    list_append(&question->dns->answered, &question->node);
-}
-
-static void question_end(struct question *question, int result)
-{
+    question->is_answered = true;
     list_remove(&question->node);
     if (question->is_abandoned)
         question_free(question);
     else
+        list_append(&question->dns->answered, &question->node);
+}
+
+static void question_give_up(struct question *question)
+{
+    question->is_abandoned = true;
+    if (question->is_answered)
+        question_free(question);
+}
+
+/* A task may close `dns` or give up other questions here; `dns` is freed in a later turn of the loop. */
+static void wake_answered(struct dns *dns, int result)
+{
+    while (!list_empty(&dns->answered)) {
+        struct question *question = list_entry(dns->answered.next, struct question, node);
+        list_remove(&question->node);
         task_wake(&question->wait, result);
+    }
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)
@@ -77,9 +90,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     struct dns *dns = poll->data;
     (void)events;
     invariant(status == 0 && ub_process(dns->unbound) == 0, "dns: the resolver is gone");
-    /* A task may close `dns` here: it is freed in a later turn of the loop. */
-    while (!list_empty(&dns->answered))
-        question_end(list_entry(dns->answered.next, struct question, node), 0);
+    wake_answered(dns, 0);
 }
 
 /* --- opening and closing --- */
@@ -90,14 +101,12 @@ static int configure(struct ub_ctx *unbound, const struct dns_options *options,
     static const struct {
         const char *name, *value;
     } settings[] = {
-        {"do-not-query-localhost:", "no"  }, /* a resolver on this machine */
-        {"unblock-lan-zones:",      "yes" }, /* the resolver may know private reverse names */
-        {"infra-keep-probing:",     "yes" }, /* a resolver that was down is soon back */
-        {"outgoing-range:",         "256" },
-        {"num-queries-per-thread:", "1024"},
-        {"msg-cache-size:",         "8m"  },
-        {"rrset-cache-size:",       "16m" },
-        {"cache-max-negative-ttl:", "300" },
+        {"do-not-query-localhost:", "no"}, /* a resolver on this machine */
+        {"unblock-lan-zones:", "yes"},     /* the resolver may know private reverse names */
+        {"infra-keep-probing:", "yes"},    /* a resolver that was down is soon back */
+        {"outgoing-range:", "256"},         {"num-queries-per-thread:", "1024"},
+        {"msg-cache-size:", "8m"},          {"rrset-cache-size:", "16m"},
+        {"cache-max-negative-ttl:", "300"},
     };
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
         if (ub_ctx_set_option(unbound, settings[i].name, settings[i].value) != 0)
@@ -168,10 +177,16 @@ static void on_closed(uv_handle_t *handle)
     free(handle->data);
 }
 
-static void end_all(struct list *questions)
+static void end_asked(struct dns *dns)
 {
-    while (!list_empty(questions))
-        question_end(list_entry(questions->next, struct question, node), -ECANCELED);
+    list_foreach (node, &dns->asked) {
+        struct question *question = list_entry(node, struct question, node);
+        list_remove(node);
+        if (question->is_abandoned)
+            question_free(question);
+        else
+            task_wake(&question->wait, -ECANCELED);
+    }
 }
 
 void dns_close(struct dns *dns)
@@ -180,8 +195,8 @@ void dns_close(struct dns *dns)
         return;
     uv_close((uv_handle_t *)&dns->poll, on_closed);
     ub_ctx_delete(dns->unbound); /* joins its thread; no callback runs any more */
-    end_all(&dns->asked);
-    end_all(&dns->answered);
+    end_asked(dns);
+    wake_answered(dns, -ECANCELED);
 }
 
 /* --- what an answer says --- */
@@ -309,7 +324,7 @@ int dns_ask(struct dns *dns, struct str name, enum dns_type type, struct arena *
     uint32_t timeout_ms = dns->timeout_ms;
     int result = task_wait(&question->wait, task_in_ms(timeout_ms));
     if (!question->wait.done) {
-        question->is_abandoned = true;
+        question_give_up(question);
         if (result != -ETIMEDOUT || !task_has_time_left())
             return result;
         answer_failed(answer, arena, "no answer within %u ms", timeout_ms);

@@ -80,7 +80,7 @@ static inline bool fake_take_line(struct fake_peer *peer, struct net_stream *str
 
 static inline bool fake_take_content(struct fake_peer *peer, struct net_stream *stream)
 {
-    struct str content = STR("");
+    struct str content;
     do {
         if (!fake_take(stream, 1, &peer->content))
             return false;

@@ -153,14 +153,14 @@ static void look_at_order(void)
     }
     assert_true(has_been_first[0] && has_been_first[1] && has_been_first[2]);
     struct mx_addresses found;
-    assert_true(
-        mx_find_addresses(dns, STR("both.test"), 25, true, fixture.arena, &found, &why));
+    struct mx_host both = {STR("both.test"), 25, true};
+    assert_true(mx_find_addresses(dns, &both, fixture.arena, &found, &why));
     assert_int_equal(found.count, 2);
     assert_true(net_address_is_v6(&found.addresses[0]));
     assert_int_equal(net_address_port(&found.addresses[0]), 25);
     assert_int_equal(net_address_port(&found.addresses[1]), 25);
-    assert_true(
-        mx_find_addresses(dns, STR("both.test"), 25, false, fixture.arena, &found, &why));
+    both.use_ipv6 = false;
+    assert_true(mx_find_addresses(dns, &both, fixture.arena, &found, &why));
     assert_int_equal(found.count, 1);
     assert_false(net_address_is_v6(&found.addresses[0]));
 }
