@@ -80,6 +80,161 @@ static void loops_that_nothing_sees_are_killed_by_the_host(void **state)
         "local i = 0\nwhile true do i = i + 1 end",
         "while true do pcall(function() while true do end end) end",
         "xpcall(error, function() while true do end end)",
+        "local t = setmetatable({}, { __index = function(t, k) return k end })\n"
+        "local x = 0\nwhile true do x = t[x] end",
+        "error(setmetatable({}, { __tostring = function() while true do end end }))",
+        "local co = coroutine.wrap(function() while true do coroutine.yield() end end)\n"
+        "while true do co() end",
+        "repeat local ok = pcall(error) until ok",
+    };
+    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
+        char source[500];
+        snprintf(source, sizeof source, HANDLER("%s"), bodies[i]);
+        ends_or_is_killed(source);
+    }
+}
+
+static void pattern_bombs_are_killed_by_the_host(void **state)
+{
+    (void)state;
+    static const char *const bodies[] = {
+        "string.find(string.rep('a', 100), string.rep('a?', 100) .. string.rep('a', 101))",
+        "string.find(string.rep('a', 3e4), '.-.-.-.-b')",
+        "string.gsub(string.rep('a', 3e4), '.*.*.*b', '')",
+        "string.match(string.rep('(', 1e5), string.rep('%b()', 30))",
+    };
+    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
+        char source[500];
+        snprintf(source, sizeof source, HANDLER("%s\nwhile true do end"), bodies[i]);
+        ends_or_is_killed(source);
+    }
+}
+
+static void the_isolate_ends_itself_when_the_host_does_not(void **state)
+{
+    (void)state;
+    struct load load = {
+        .source = HANDLER("while true do end"), .cpu_soft_ms = 50, .cpu_hard_ms = 100};
+    struct driver *driver = driver_start_with(&load);
+    driver->does_not_kill = true;
+    driver_send_mail(driver, 1);
+    assert_string_equal(driver_report(driver, 1), "died\n");
+    int status = driver_stop(driver);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), ISOLATE_EXIT_CPU);
+}
+
+static void cpu_counts_over_all_the_resumes_of_a_message(void **state)
+{
+    (void)state;
+    struct load load = soft(HANDLER("for i = 1, 1000 do\n"
+                                    "  for j = 1, 20000 do " INTERPRETED_STEP " end\n"
+                                    "  message:forward('a@b.test')\n"
+                                    "end"));
+    ends_and_the_next_works(&load, "exceededCpu: support.lua:");
+}
+
+static void wait_until_functions_share_the_limit(void **state)
+{
+    (void)state;
+    struct load load = soft(HANDLER("for i = 1, 3 do ctx:waitUntil(function()\n"
+                                    "  while true do " INTERPRETED_STEP " end\n"
+                                    "end) end"));
+    ends_and_the_next_works(&load,
+                            "ok\nlog error: support.lua:3: CPU limit of 60 ms exceeded\n");
+}
+
+static void neighbours_of_a_soft_limit_go_on(void **state)
+{
+    (void)state;
+    struct load load = soft(HANDLER(
+        "message:forward('a@b.test')\n"
+        "if message.rawSize > 200 then while true do " INTERPRETED_STEP " end end"));
+    struct driver *driver = driver_start_with(&load);
+    char long_mail[400] = "";
+    memset(long_mail, 'x', sizeof long_mail - 1);
+    driver_send_mail(driver, 1);
+    assert_int_equal(driver_receive(driver).type, WIRE_CALL);
+    driver_send_raw(driver, 2, str_of(long_mail));
+    assert_has(driver_report(driver, 2), "exceededCpu: support.lua:3: ");
+    driver_answer_ok(driver, 1, 1);
+    assert_string_equal(driver_report(driver, 1), "ok\nend\n");
+    assert_int_equal(driver_stop(driver), 0);
+}
+
+static void loading_is_limited_too(void **state)
+{
+    (void)state;
+    struct load load = soft("while true do\n  " INTERPRETED_STEP "\nend");
+    assert_has(driver_broken(&load), ": CPU limit of 60 ms exceeded");
+    load =
+        (struct load){.source = "while true do end", .cpu_soft_ms = 50, .cpu_hard_ms = 200};
+    struct driver *driver = driver_spawn(&load);
+    assert_int_equal(driver_receive(driver).type, 0);
+    assert_true(driver->was_killed);
+    driver_stop(driver);
+}
+
+static void memory_bombs_end_their_own_message(void **state)
+{
+    (void)state;
+    static const char *const bodies[] = {
+        "local t = {}\nfor i = 1, 1e9 do t[i] = { i } end",
+        "local t = {}\nfor i = 1, 1e9 do t[i] = i .. 'x' end",
+        "local s = 'x'\nwhile true do s = s .. s end",
+        "string.rep('x', 1e9)",
+        "string.rep('x', 2^31 - 1)",
+        "('x'):rep(1e4):gsub('x', ('y'):rep(1e5))",
+        "local t = {}\nfor i = 1, 1e4 do t[i] = ('x'):rep(1e4) .. i end\ntable.concat(t)",
+        "local t = {}\nt[2^26] = 1\nfor i = 1, 1e9 do t[-i] = i end",
+        "unpack({}, 1, 1e8)",
+        "local t = {}\nwhile true do t[#t + 1] = coroutine.create(print) end",
+        "local t, c = {}, coroutine\nwhile true do t[#t + 1] = c.wrap(c.yield) t[#t]() end",
+        "while true do ctx:waitUntil(function() end) end",
+        "local t = {}\nwhile true do t[#t + 1] = load('return ' .. #t) end",
+        "string.format('%99999s', 'x')",
+        "local t = {}\nwhile true do t[#t + 1] = message.raw .. #t end",
+        "local function f(...) return f(1, ...) end\nf()",
+        "local s = ('x'):rep(2e7)\nmessage:reply { text = s, html = s, to = s, from = s }",
+    };
+    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
+        char source[500];
+        snprintf(source, sizeof source,
+                 HANDLER("if message.rawSize == 0 then return end\n%s"), bodies[i]);
+        struct load load = {.source = source, .cpu_soft_ms = 5000, .cpu_hard_ms = 10000};
+        struct driver *driver = driver_start_with(&load);
+        driver_send_mail(driver, 1);
+        const char *report = driver_report(driver, 1);
+        if (strncmp(report, "exceededMemory: ", 16) != 0)
+            assert_starts(report, "exception: ");
+        driver_send_raw(driver, 2, STR(""));
+        assert_string_equal(driver_report(driver, 2), "ok\nend\n");
+        assert_int_equal(driver_stop(driver), 0);
+    }
+}
+
+static void garbage_alone_never_meets_the_cap(void **state)
+{
+    (void)state;
+    struct load load = {
+        .source = HANDLER("local s = ''\n"
+                          "for i = 1, 20 do s = s .. ('x'):rep(1e6) end\n"
+                          "local kept = {}\n"
+                          "for i = 1, 2e5 do kept[i % 1e4] = { tostring(i) } end\n"
+                          "print(#s)"),
+        .memory_bytes = 128.0 * 1024 * 1024,
+    };
+    assert_string_equal(run_script_with(&load), "log info: 20000000\nok\nend\n");
+}
+
+static void recursion_and_nesting_have_an_end(void **state)
+{
+    (void)state;
+    static const char *const bodies[] = {
+        "local function f() return 1 + f() end\nf()",
+        "local function f() return pcall(f) end\nf()\nerror('x')",
+        "local function f() coroutine.wrap(f)() end\nf()",
+        "local function f() string.gsub('x', 'x', f) end\nf()",
         "t = setmetatable({}, { __index = function(t, k) return t[k] end })\nt.y = t.x",
         "local t = setmetatable({}, {})\ngetmetatable(t).__index = t\nreturn t.x + 1",
         "local s = ('('):rep(1e5)\nassert(load('return ' .. s))",
