@@ -101,10 +101,12 @@ static const struct header_field *take_field(const struct header *header, struct
 }
 
 int canonical_fields(enum canonical_form form, const struct header *header,
-                     struct str names, struct buf *out)
+                     const struct header_field *own, struct str names, struct buf *out)
 {
     bool taken[HEADER_FIELDS_MAX] = {false};
     size_t count = 0;
+    if (own)
+        taken[own - header->fields] = true;
     for (struct str rest = names; rest.length;) {
         struct str name = str_trim(str_cut(&rest, ':'));
         if (++count > CANONICAL_NAMES_MAX)

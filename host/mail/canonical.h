@@ -19,10 +19,11 @@ enum canonical_form { CANONICAL_SIMPLE, CANONICAL_RELAXED };
 int canonical_field(enum canonical_form form, struct str whole, struct buf *out);
 
 /* The fields that h= names, in its order, each name taking the last field of it that is not taken yet
- * (section 5.4.2); names without a field add nothing. -E2BIG past CANONICAL_NAMES_MAX names. */
+ * (section 5.4.2); names without a field add nothing. `own`, the signature that names them, one of the
+ * header's fields, is never taken; it may be NULL. -E2BIG past CANONICAL_NAMES_MAX names. */
 #define CANONICAL_NAMES_MAX 256
 int canonical_fields(enum canonical_form form, const struct header *header,
-                     struct str names, struct buf *out);
+                     const struct header_field *own, struct str names, struct buf *out);
 
 /* A signature's own field: as if `removed` (the raw value of b=, a part of `whole`) were empty, and without
  * the final CRLF. */

@@ -72,8 +72,22 @@ static void named_fields_are_taken_from_below(void **state)
     struct header header;
     header_parse(STR("A: 1\r\nB: 2\r\nA: 3\r\n\r\n"), arena, &header);
     assert_int_equal(
-        canonical_fields(CANONICAL_RELAXED, &header, STR("a : B:\r\n a:a:c"), &out), 0);
+        canonical_fields(CANONICAL_RELAXED, &header, NULL, STR("a : B:\r\n a:a:c"), &out),
+        0);
     assert_out("a:3\r\nb:2\r\na:1\r\n");
+    arena_free(arena);
+}
+
+static void the_signature_itself_is_not_taken(void **state)
+{
+    (void)state;
+    struct arena *arena = arena_new();
+    struct header header;
+    header_parse(STR("A: 1\r\nA: 2\r\n\r\n"), arena, &header);
+    assert_int_equal(
+        canonical_fields(CANONICAL_RELAXED, &header, &header.fields[1], STR("a:a"), &out),
+        0);
+    assert_out("a:1\r\n");
     arena_free(arena);
 }
 
@@ -85,9 +99,9 @@ static void names_are_counted(void **state)
     for (size_t i = 0; i < sizeof names; i += 2)
         memcpy(names + i, "a:", i + 1 < sizeof names ? 2 : 1);
     struct str most = {names, sizeof names - 2};
-    assert_int_equal(canonical_fields(CANONICAL_SIMPLE, &header, most, &out), 0);
+    assert_int_equal(canonical_fields(CANONICAL_SIMPLE, &header, NULL, most, &out), 0);
     most.length += 2;
-    assert_int_equal(canonical_fields(CANONICAL_SIMPLE, &header, most, &out), -E2BIG);
+    assert_int_equal(canonical_fields(CANONICAL_SIMPLE, &header, NULL, most, &out), -E2BIG);
 }
 
 static void a_signature_is_taken_without_b(void **state)
@@ -241,6 +255,7 @@ int main(void)
         buffer_test(a_field_always_ends),
         buffer_test(a_ceiling_is_told),
         buffer_test(named_fields_are_taken_from_below),
+        buffer_test(the_signature_itself_is_not_taken),
         buffer_test(names_are_counted),
         buffer_test(a_signature_is_taken_without_b),
         cmocka_unit_test(bodies_end_as_the_rfc_says),
