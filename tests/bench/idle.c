@@ -44,11 +44,9 @@ static int open_session(const struct sockaddr_in *server)
 
 int bench_idle(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"server", required_argument, NULL, 's'},
-        {"sessions",    required_argument, NULL, 'n'},
-        {0       }
-    };
+    static const struct option options[] = {{"server", required_argument, NULL, 's'},
+                                            {"sessions", required_argument, NULL, 'n'},
+                                            {0}};
     struct sockaddr_in server = {0};
     size_t sessions = 1000;
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;)

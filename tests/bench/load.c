@@ -256,15 +256,15 @@ static void set_envelope(const char *from, const char *to)
 static bool read_options(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"server",           required_argument, NULL, 's'},
-        {"sessions",              required_argument, NULL, 'n'},
-        {"messages",                  required_argument, NULL, 'm'},
-        {"per-connection",required_argument, NULL, 'p'},
-        {"bytes",               required_argument, NULL, 'b'},
-        {"corpus",         required_argument, NULL, 'c'},
-        {"from",              required_argument, NULL, 'f'},
-        {"to",                  required_argument, NULL, 't'},
-        {0             },
+        {"server", required_argument, NULL, 's'},
+        {"sessions", required_argument, NULL, 'n'},
+        {"messages", required_argument, NULL, 'm'},
+        {"per-connection", required_argument, NULL, 'p'},
+        {"bytes", required_argument, NULL, 'b'},
+        {"corpus", required_argument, NULL, 'c'},
+        {"from", required_argument, NULL, 'f'},
+        {"to", required_argument, NULL, 't'},
+        {0},
     };
     const char *from = "anna@sender.test", *to = "ben@bench.test", *corpus = NULL;
     size_t bytes = 5000;

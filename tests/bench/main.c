@@ -128,11 +128,7 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         int (*run)(int argc, char **argv);
-    } commands[] = {
-        {"load", bench_load},
-        {"sink", bench_sink},
-        {"idle", bench_idle}
-    };
+    } commands[] = {{"load", bench_load}, {"sink", bench_sink}, {"idle", bench_idle}};
 
     for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof *commands; i++)
         if (strcmp(argv[1], commands[i].name) == 0)

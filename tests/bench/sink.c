@@ -235,11 +235,9 @@ static void serve(void)
 
 int bench_sink(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"listen", required_argument, NULL, 'l'},
-        {"delay-ms",    required_argument, NULL, 'd'},
-        {0       }
-    };
+    static const struct option options[] = {{"listen", required_argument, NULL, 'l'},
+                                            {"delay-ms", required_argument, NULL, 'd'},
+                                            {0}};
     struct sockaddr_in address = bench_address("127.0.0.1:0");
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;)
         switch (option) {
