@@ -119,16 +119,21 @@ static struct reply route_recipient_of_session(void *arg,
 
 /* --- send --- */
 
+struct reply route_upstream_refusal(const struct reply *upstream)
+{
+    struct reply reply = *upstream;
+    if (reply.code ==
+        421) /* the upstream closes its connection; we do not close the sender's */
+        reply.code = 451;
+    return reply;
+}
+
 struct reply route_delivery_reply(const struct passage *passage,
                                   const struct delivery_result *result)
 {
     if (result->status == DELIVERY_OK)
         return reply_message_forwarded(passage->message->id);
-    struct reply reply = result->reply;
-    if (reply.code ==
-        421) /* the upstream closes its connection; we do not close the sender's */
-        reply.code = 451;
-    return reply;
+    return route_upstream_refusal(&result->reply);
 }
 
 void route_send(struct passage *passage, const struct mailbox *destination,

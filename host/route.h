@@ -43,6 +43,9 @@ void passage_release(struct passage *passage);
 void route_send(struct passage *passage, const struct mailbox *destination,
                 struct str headers, struct arena *arena, struct delivery_result *result);
 
+/* What an upstream refused with, as the sender is told: its own words. */
+struct reply route_upstream_refusal(const struct reply *upstream);
+
 /* Lets a worker decide and gives the sender's reply; the outcome too. */
 struct reply route_through_worker(struct passage *passage, const struct mailbox *recipient,
                                   const struct rule_match *match, struct worker *worker,

@@ -227,6 +227,10 @@ static struct reply reply_to_outcome(struct passage *passage,
     case WORKER_REJECTED:
         EVENT(passage->trail, STATUS_MESSAGE_REJECTED, FIELD("reason", outcome->text));
         return reply_rejected(outcome->text);
+    case WORKER_EXCEPTION:
+        if (outcome->upstream.code)
+            return route_upstream_refusal(&outcome->upstream);
+        return reply_worker_failed();
     default:
         return reply_worker_failed();
     }

@@ -53,10 +53,11 @@ local failure = {
 }
 
 -- The answer to a waiting call: its result, or an error table.
-local function settle(ok, answer)
+local function settle(call, ok, answer)
   if ok then
     return answer
   end
+  answer.call = call
   answer.where = native.place()
   error(setmetatable(answer, failure), 0)
 end
@@ -64,11 +65,11 @@ end
 local message = native.message_methods
 
 function message.forward(...)
-  return settle(native.wait_forward(...))
+  return settle("forward", native.wait_forward(...))
 end
 
 function message.reply(...)
-  return settle(native.wait_reply(...))
+  return settle("reply", native.wait_reply(...))
 end
 
 -- --- loading -------------------------------------------------------------------------------------

@@ -104,7 +104,18 @@ struct str isolate_run_shortened(struct str text, size_t bytes_max)
 struct outcome {
     const char *result;
     struct str text, traceback; /* empty: left out */
+    int smtp_code; /* of the upstream that refused an uncaught forward(); 0: none */
+    struct str smtp_enhanced, smtp_text;
 };
+
+static void put_upstream_reply(struct buf *out, const struct outcome *outcome)
+{
+    value_put_table(out, "smtp");
+    value_put_number(out, "code", outcome->smtp_code);
+    value_put_string(out, "enhanced", outcome->smtp_enhanced);
+    value_put_string(out, "text", outcome->smtp_text);
+    value_end_table(out);
+}
 
 static void send_done(struct run *run, const struct outcome *outcome)
 {
@@ -116,6 +127,8 @@ static void send_done(struct run *run, const struct outcome *outcome)
         value_put_string(out, "text", outcome->text);
     if (outcome->traceback.length)
         value_put_string(out, "traceback", outcome->traceback);
+    if (outcome->smtp_code)
+        put_upstream_reply(out, outcome);
     value_put_number(out, "cpuUs", (double)cpu_used_ns(run) / 1000);
     if (run->is_ended)
         value_put_bool(out, "ended", true);
@@ -137,11 +150,37 @@ static struct str keep_text(lua_State *lua, struct run *run, size_t bytes_max)
     return arena_str(run->arena, isolate_run_shortened(text, bytes_max));
 }
 
+static struct str keep_field(lua_State *lua, struct run *run, const char *name)
+{
+    lua_getfield(lua, -1, name);
+    struct str text =
+        lua_isstring(lua, -1) ? keep_text(lua, run, RUN_TEXT_BYTES_MAX) : STR("");
+    lua_pop(lua, 1);
+    return text;
+}
+
+/* If the error on top is a forward() that an upstream refused: what it said. */
+static void keep_upstream_reply(lua_State *lua, struct run *run, struct outcome *outcome)
+{
+    if (!lua_istable(lua, -1) || !str_equal(keep_field(lua, run, "call"), STR("forward")))
+        return;
+    lua_getfield(lua, -1, "smtp");
+    if (lua_istable(lua, -1)) {
+        lua_getfield(lua, -1, "code");
+        outcome->smtp_code = (int)lua_tointeger(lua, -1);
+        lua_pop(lua, 1);
+        outcome->smtp_enhanced = keep_field(lua, run, "enhanced");
+        outcome->smtp_text = keep_field(lua, run, "text");
+    }
+    lua_pop(lua, 1);
+}
+
 static int describe(lua_State *lua)
 {
     struct description *description = lua_touserdata(lua, 1);
     struct fiber *fiber = description->fiber;
     lua_xmove(fiber->lua, lua, 1);
+    keep_upstream_reply(lua, fiber->run, description->outcome);
     push_error_text(lua, -1);
     description->outcome->text = keep_text(lua, fiber->run, RUN_TEXT_BYTES_MAX);
     luaL_traceback(lua, fiber->lua, NULL, 0);

@@ -171,6 +171,30 @@ static int take_end(struct run *run)
     return 0;
 }
 
+static bool is_enhanced_code(struct str text)
+{
+    bool is_short = text.length < sizeof((struct reply){0}).enhanced;
+    for (size_t i = 0; is_short && i < text.length; i++)
+        if (!ascii_digit(text.at[i]) && text.at[i] != '.')
+            return false;
+    return is_short;
+}
+
+/* A refusal, and nothing else, may be passed on as the upstream's. */
+static struct reply upstream_reply(const struct value *done)
+{
+    const struct value *smtp = value_get(done, "smtp");
+    double code = value_get_number(smtp, "code", 0);
+    struct str enhanced = value_get_string(smtp, "enhanced", STR(""));
+    struct str text = value_get_string(smtp, "text", STR(""));
+    if (!smtp || !(code >= 400 && code < 600) || !is_enhanced_code(enhanced))
+        return (struct reply){0};
+    char enhanced_text[sizeof((struct reply){0}).enhanced] = "";
+    memcpy(enhanced_text, enhanced.at, enhanced.length);
+    return reply_make((int)code, enhanced_text, "%.*s",
+                      STR_ARG(shortened(text, TEXT_BYTES_MAX)));
+}
+
 static int take_outcome(struct run *run, const struct value *done)
 {
     enum worker_result result;
@@ -182,6 +206,8 @@ static int take_outcome(struct run *run, const struct value *done)
     double cpu_us = value_get_number(done, "cpuUs", 0);
     run->outcome->traceback =
         arena_str(run->arena, shortened(traceback, TRACEBACK_BYTES_MAX));
+    if (result == WORKER_EXCEPTION)
+        run->outcome->upstream = upstream_reply(done);
     run->outcome->cpu_us = cpu_us > 0 && cpu_us < 1e15 ? (uint64_t)cpu_us : 0;
     run_decide(run, result,
                shortened(value_get_string(done, "text", STR("")), TEXT_BYTES_MAX));

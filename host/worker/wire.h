@@ -58,6 +58,8 @@
  *              text = string?,                 rejected: the reason, without control bytes;
  *                                              else "support.lua:12: what"
  *              traceback = string?,
+ *              smtp = { code = number, enhanced = string, text = string }?
+ *                                              exception: the error is a forward() that this reply refused
  *              cpuUs = number,                 used by this run so far
  *              ended = bool? }                 true: nothing is left, this is END too (a packet less)
  *   END      nil

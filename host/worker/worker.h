@@ -128,6 +128,9 @@ struct worker_outcome {
     enum worker_result result;
     struct str text;      /* in the arena */
     struct str traceback; /* in the arena */
+    struct reply
+        upstream; /* WORKER_EXCEPTION: of who refused a forward() that the script did not catch;
+                              code 0: none */
     uint32_t action_count;
     uint64_t cpu_us;
 };

@@ -104,6 +104,17 @@ def test_a_temporary_failure_that_is_not_caught_is_a_4xx(served, destination):
     assert 400 <= code < 500
 
 
+def test_an_upstreams_refusal_that_is_not_caught_is_passed_back_in_its_words(served, destination):
+    destination.replies["full@dest.test"] = "552 5.2.2 Mailbox full"
+    code, text = answer(served('message:forward("full@dest.test")'))
+    assert (code, text) == (552, "5.2.2 Mailbox full")
+
+
+def test_a_script_cannot_make_up_an_upstream(served, destination):
+    code, _ = answer(served('error {call = "forward", smtp = {code = 250, enhanced = "2.0.0", text = "fine"}}'))
+    assert code == 451
+
+
 def test_only_destinations_that_are_listed_can_be_forwarded_to(served, destination):
     gateway = served('message:forward("stranger@dest.test")', destinations=["ben@dest.test", "plain@dest.test"])
     assert answer(gateway)[0] == 451

@@ -42,12 +42,14 @@ function Message:reply(reply) end
 ---@class Sent
 ---@field messageId string
 
----What forward() and reply() raise when they fail.
+---What forward() and reply() raise when they fail. Uncaught, a forward() that an upstream has refused is
+---answered to the sender in the upstream's words; any other error is 451, and the sender tries again.
 ---@class Failure
 ---@field code string "E_…"
 ---@field message string For a person.
 ---@field permanent boolean Whether trying again is of no use.
 ---@field smtp? { code: integer, enhanced: string, text: string } The upstream's reply, if there was one.
+---@field call "forward"|"reply"
 ---@field where string Where in the script it happened: "support.lua:12".
 
 ---Names compare without case; values are unfolded.
