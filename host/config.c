@@ -106,17 +106,15 @@ static const struct option_row delivery_rows[] = {
 };
 #undef ROW
 
-#define ROWS(rows) (rows), sizeof(rows) / sizeof *(rows)
 static const struct section {
     const char *name; /* "" for the top level */
-    const struct option_row *rows;
-    size_t count;
+    struct option_table table;
 } sections[] = {
-    {"", ROWS(top_rows)},
-    {"log", ROWS(log_rows)},
-    {"dns", ROWS(dns_rows)},
-    {"limits", ROWS(limit_rows)},
-    {"delivery", ROWS(delivery_rows)},
+    {"", OPTION_TABLE(top_rows)},
+    {"log", OPTION_TABLE(log_rows)},
+    {"dns", OPTION_TABLE(dns_rows)},
+    {"limits", OPTION_TABLE(limit_rows)},
+    {"delivery", OPTION_TABLE(delivery_rows)},
 };
 #define SECTION_COUNT (sizeof sections / sizeof *sections)
 static const char *const top_keys[] = {
@@ -129,10 +127,10 @@ void config_each_option(void (*see)(const char *section, const struct option_row
                         void *arg)
 {
     for (size_t i = 0; i < SECTION_COUNT; i++)
-        for (size_t row = 0; row < sections[i].count; row++)
-            see(sections[i].name, &sections[i].rows[row], arg);
-    for (size_t row = 0; row < config_worker_row_count; row++)
-        see("worker_limits", &config_worker_rows[row], arg);
+        for (size_t row = 0; row < sections[i].table.count; row++)
+            see(sections[i].name, &sections[i].table.rows[row], arg);
+    for (size_t row = 0; row < config_worker_options.count; row++)
+        see("worker_limits", &config_worker_options.rows[row], arg);
 }
 
 const char *config_path(struct config *config, const char *base, const char *path)
@@ -427,8 +425,8 @@ static struct config *config_new(const char *directory, enum config_mode mode)
                               .directory = arena_text(arena, str_of(directory)),
                               .workers = table_new()};
     for (size_t i = 0; i < SECTION_COUNT; i++)
-        options_preset(sections[i].rows, sections[i].count, config);
-    options_preset(config_worker_rows, config_worker_row_count, &config->worker_limits);
+        options_preset(&sections[i].table, config);
+    options_preset(&config_worker_options, &config->worker_limits);
     config->host_name = system_host_name(arena);
     return config;
 }
@@ -456,14 +454,13 @@ static void finish_texts(struct config *config, struct node *root,
 static void read_host_file(struct config *config, struct node *root,
                            struct problem_list *problems)
 {
-    options_read(ROWS(top_rows), root, top_keys, config, config->arena, problems);
+    options_read(&sections[0].table, root, top_keys, config, config->arena, problems);
     for (size_t i = 1; i < SECTION_COUNT; i++)
-        options_read(sections[i].rows, sections[i].count, node_get(root, sections[i].name),
+        options_read(&sections[i].table, node_get(root, sections[i].name),
                      strcmp(sections[i].name, "delivery") == 0 ? delivery_keys : NULL,
                      config, config->arena, problems);
-    options_read(config_worker_rows, config_worker_row_count,
-                 node_get(root, "worker_limits"), NULL, &config->worker_limits,
-                 config->arena, problems);
+    options_read(&config_worker_options, node_get(root, "worker_limits"), NULL,
+                 &config->worker_limits, config->arena, problems);
     finish_texts(config, root, problems);
     struct node *delivery = node_get(root, "delivery");
     config->delivery.tls = (enum delivery_tls)read_choice(

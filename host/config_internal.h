@@ -3,8 +3,7 @@
 
 #include "config.h"
 
-extern const struct option_row config_worker_rows[];
-extern const size_t config_worker_row_count;
+extern const struct option_table config_worker_options;
 
 /* Reads `workers:` (may be NULL). */
 void config_read_workers(struct config *config, struct node *section,

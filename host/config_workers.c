@@ -23,7 +23,7 @@
 #define HOUR_MS          (3600ULL * 1000)
 
 #define ROW(member) offsetof(struct worker_limits, member)
-const struct option_row config_worker_rows[] = {
+static const struct option_row worker_rows[] = {
     {"cpu_soft", OPTION_DURATION32, ROW(cpu_soft_ms), "100ms", 1, HOUR_MS,
      "CPU time per message, then an error in the script"},
     {"cpu_hard", OPTION_DURATION32, ROW(cpu_hard_ms), "500ms", 2, HOUR_MS,
@@ -42,8 +42,7 @@ const struct option_row config_worker_rows[] = {
      "an unused isolate is stopped after"},
 };
 #undef ROW
-const size_t config_worker_row_count =
-    sizeof config_worker_rows / sizeof *config_worker_rows;
+const struct option_table config_worker_options = OPTION_TABLE(worker_rows);
 
 /* --- files --- */
 
@@ -167,8 +166,8 @@ static void set_version(struct config_worker *worker)
         hash_text(hash, options->variables[i].name);
         hash_text(hash, options->variables[i].value);
     }
-    for (size_t i = 0; i < config_worker_row_count; i++) {
-        const struct option_row *row = &config_worker_rows[i];
+    for (size_t i = 0; i < config_worker_options.count; i++) {
+        const struct option_row *row = &worker_rows[i];
         size_t bytes = row->type == OPTION_BYTES64 ? 8 : 4;
         hash_text(hash, (struct str){(const char *)&options->limits + row->offset, bytes});
     }
@@ -248,8 +247,8 @@ static void read_worker(struct config *config, struct str name, struct node *nod
     if (!worker || node->kind == NODE_NULL)
         return;
     read_variables(config, node_get(node, "vars"), &worker->options, problems);
-    options_read(config_worker_rows, config_worker_row_count, node_get(node, "limits"),
-                 NULL, &worker->options.limits, config->arena, problems);
+    options_read(&config_worker_options, node_get(node, "limits"), NULL,
+                 &worker->options.limits, config->arena, problems);
     node_report_unused(node, keys, problems);
     set_version(worker);
 }

@@ -46,25 +46,26 @@ static void read_row(const struct option_row *row, const struct node *node, void
         *(uint32_t *)(void *)field = (uint32_t)number;
 }
 
-void options_preset(const struct option_row rows[], size_t count, void *target)
+void options_preset(const struct option_table *table, void *target)
 {
     struct problem_list problems;
     problem_list_open(&problems);
-    for (size_t i = 0; i < count; i++) {
-        if (!rows[i].preset)
+    for (size_t i = 0; i < table->count; i++) {
+        const struct option_row *row = &table->rows[i];
+        if (!row->preset)
             continue;
-        if (rows[i].type == OPTION_TEXT) {
-            *(const char **)(void *)((char *)target + rows[i].offset) = rows[i].preset;
+        if (row->type == OPTION_TEXT) {
+            *(const char **)(void *)((char *)target + row->offset) = row->preset;
             continue;
         }
-        struct node node = {.kind = NODE_TEXT, .text = str_of(rows[i].preset)};
-        read_row(&rows[i], &node, target, problems.arena, &problems);
+        struct node node = {.kind = NODE_TEXT, .text = str_of(row->preset)};
+        read_row(row, &node, target, problems.arena, &problems);
     }
     invariant(problems.count == 0, "options: a preset is not valid");
     problem_list_close(&problems);
 }
 
-void options_read(const struct option_row rows[], size_t count, struct node *section,
+void options_read(const struct option_table *table, struct node *section,
                   const char *const other_keys[], void *target, struct arena *arena,
                   struct problem_list *problems)
 {
@@ -77,12 +78,12 @@ void options_read(const struct option_row rows[], size_t count, struct node *sec
     }
     const char *known[SECTION_KEYS_MAX + 1];
     size_t known_count = 0;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < table->count; i++) {
         invariant(known_count < SECTION_KEYS_MAX, "options: too many rows in a section");
-        known[known_count++] = rows[i].key;
-        struct node *node = node_get(section, rows[i].key);
+        known[known_count++] = table->rows[i].key;
+        struct node *node = node_get(section, table->rows[i].key);
         if (node)
-            read_row(&rows[i], node, target, arena, problems);
+            read_row(&table->rows[i], node, target, arena, problems);
     }
     for (size_t i = 0; other_keys && other_keys[i] && known_count < SECTION_KEYS_MAX; i++) {
         known[known_count++] = other_keys[i];

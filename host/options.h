@@ -25,10 +25,20 @@ struct option_row {
     const char *help;
 };
 
+struct option_table {
+    const struct option_row *rows;
+    size_t count;
+};
+/* Of an array of rows. */
+#define OPTION_TABLE(array)                                                                \
+    {                                                                                      \
+        (array), sizeof(array) / sizeof *(array)                                           \
+    }
+
 /* Sets every row's preset. */
-void options_preset(const struct option_row rows[], size_t count, void *target);
+void options_preset(const struct option_table *table, void *target);
 /* Sets the rows that the section gives (NULL: none), and reports what is wrong with them and every key
  * that is neither a row nor in `other_keys` (NULL-terminated; may be NULL). */
-void options_read(const struct option_row rows[], size_t count, struct node *section,
+void options_read(const struct option_table *table, struct node *section,
                   const char *const other_keys[], void *target, struct arena *arena,
                   struct problem_list *problems);

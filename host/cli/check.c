@@ -20,7 +20,7 @@ static int check(void *arg)
     host_print_problems(&problems);
     size_t count = problems.count;
     problem_list_close(&problems);
-    if (count) {
+    if (count || !config) {
         fprintf(stderr, "%zu problem%s in %s\n", count, count == 1 ? "" : "s", directory);
     } else {
         printf("%s: %zu rules in %zu domains, %zu workers: no problems\n", directory,

@@ -40,7 +40,7 @@ static int parse_server(const char *text, struct delivery_route *route)
         return -1;
     route->domain = STR("*");
     route->host = str_part(server, 0, (size_t)colon);
-    if (route->host.at[0] == '[' && route->host.at[route->host.length - 1] == ']')
+    if (text[0] == '[' && text[colon - 1] == ']')
         route->host = str_part(route->host, 1, route->host.length - 2);
     route->port = (uint16_t)port;
     route->tls = DELIVERY_TLS_OPPORTUNISTIC;
