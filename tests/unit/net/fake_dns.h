@@ -29,6 +29,7 @@
     "TRUNCATED" /* over UDP; another record of the name is the answer over TCP */
 #define FAKE_MALFORMED "MALFORMED" /* an A record of three bytes */
 #define FAKE_GARBAGE   "GARBAGE"   /* the packet ends within the record */
+#define FAKE_NUL       '\1'        /* within a TXT value: a NUL */
 
 struct fake_record {
     const char *name;
@@ -82,6 +83,9 @@ static inline void fake_put_string(struct fake_packet *packet, const char *text,
     unsigned char octet = (unsigned char)length;
     fake_put(packet, &octet, 1);
     fake_put(packet, text, length);
+    for (unsigned char *byte = packet->bytes + packet->length - length; length; length--)
+        if (*byte++ == FAKE_NUL)
+            byte[-1] = '\0';
 }
 
 static inline void fake_put_txt(struct fake_packet *packet, const char *value)
