@@ -20,6 +20,7 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "base/task.h"
+#include "net/dns_cache.h"
 #include "net/dns_rdata.h"
 
 #define TIMEOUT_MS_DEFAULT 10000
@@ -35,6 +36,7 @@ struct dns {
     struct ub_ctx *unbound;
     uv_poll_t poll;
     struct list asked, answered; /* of struct question */
+    struct dns_cache *cache;
     uint32_t timeout_ms;
 };
 
@@ -162,6 +164,7 @@ struct dns *dns_open(const struct dns_options *options, struct err *err)
     }
     struct dns *dns = mem_zero(1, sizeof *dns);
     dns->unbound = unbound;
+    dns->cache = dns_cache_new();
     dns->timeout_ms = options->timeout_ms ? options->timeout_ms : TIMEOUT_MS_DEFAULT;
     list_init(&dns->asked);
     list_init(&dns->answered);
@@ -197,6 +200,7 @@ void dns_close(struct dns *dns)
     ub_ctx_delete(dns->unbound); /* joins its thread; no callback runs any more */
     end_asked(dns);
     wake_answered(dns, -ECANCELED);
+    dns_cache_free(dns->cache);
 }
 
 /* --- what an answer says --- */
@@ -310,12 +314,9 @@ static bool task_has_time_left(void)
     return task_now_ms() < deadline;
 }
 
-int dns_ask(struct dns *dns, struct str name, enum dns_type type, struct arena *arena,
-            struct dns_answer *answer)
+static int ask_resolver(struct dns *dns, struct str name, enum dns_type type,
+                        struct arena *arena, struct dns_answer *answer)
 {
-    *answer = (struct dns_answer){.status = DNS_NO_NAME};
-    if (!is_name(name))
-        return 0;
     struct question *question = question_ask(dns, name, type);
     if (!question) {
         answer_failed(answer, arena, "libunbound takes no question");
@@ -335,6 +336,19 @@ int dns_ask(struct dns *dns, struct str name, enum dns_type type, struct arena *
     else if (result == 0)
         answer_failed(answer, arena, "libunbound has failed");
     question_free(question);
+    return result;
+}
+
+int dns_ask(struct dns *dns, struct str name, enum dns_type type, struct arena *arena,
+            struct dns_answer *answer)
+{
+    *answer = (struct dns_answer){.status = DNS_NO_NAME};
+    if (!is_name(name) ||
+        dns_cache_get(dns->cache, name, type, task_now_ms(), arena, answer))
+        return 0;
+    int result = ask_resolver(dns, name, type, arena, answer);
+    if (result == 0)
+        dns_cache_put(dns->cache, name, type, task_now_ms(), answer);
     return result;
 }
 
