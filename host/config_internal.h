@@ -1,9 +1,23 @@
-/* Shared by config.c (host.yaml) and config_workers.c (the scripts). */
+/* Shared by config.c (the snapshot), config_network.c and config_workers.c (parts of host.yaml). */
 #pragma once
 
 #include "config.h"
 
 extern const struct option_table config_worker_options;
+
+extern const struct option_choice config_delivery_tls_choices[];
+
+/* Each reads one key of host.yaml; the node may be NULL. */
+void config_read_listeners(struct config *config, struct node *node,
+                           struct problem_list *problems);
+void config_listen_for_dev(struct config *config, struct node *node,
+                           struct problem_list *problems);
+void config_read_certificates(struct config *config, struct node *node,
+                              struct problem_list *problems);
+void config_read_routes(struct config *config, struct node *node,
+                        struct problem_list *problems);
+void config_read_destinations(struct config *config, struct node *node,
+                              struct problem_list *problems);
 
 /* Reads `workers:` (may be NULL). */
 void config_read_workers(struct config *config, struct node *section,

@@ -1,6 +1,7 @@
 #include "options.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -44,6 +45,22 @@ static void read_row(const struct option_row *row, const struct node *node, void
         *(uint64_t *)(void *)field = number;
     else
         *(uint32_t *)(void *)field = (uint32_t)number;
+}
+
+int options_choice(const struct node *node, const struct option_choice choices[],
+                   int preset, struct problem_list *problems)
+{
+    if (!node)
+        return preset;
+    char words[128] = "";
+    for (size_t i = 0, length = 0; choices[i].word; i++) {
+        if (node->kind == NODE_TEXT && str_equal(node->text, str_of(choices[i].word)))
+            return choices[i].value;
+        length += (size_t)snprintf(words + length, sizeof words - length, "%s%s",
+                                   i ? ", " : "", choices[i].word);
+    }
+    node_problem(node, problems, "expected one of: %s", words);
+    return preset;
 }
 
 void options_preset(const struct option_table *table, void *target)

@@ -35,6 +35,16 @@ struct option_table {
         (array), sizeof(array) / sizeof *(array)                                           \
     }
 
+/* A word that stands for a value. */
+struct option_choice {
+    const char *word; /* NULL: the end */
+    int value;
+};
+/* The value of the word that the node holds; the preset where there is no node, or with a problem told where
+ * it holds none of the words. */
+int options_choice(const struct node *node, const struct option_choice choices[],
+                   int preset, struct problem_list *problems);
+
 /* Sets every row's preset. */
 void options_preset(const struct option_table *table, void *target);
 /* Sets the rows that the section gives (NULL: none), and reports what is wrong with them and every key

@@ -240,3 +240,15 @@ bool node_to_duration_ms(const struct node *node, unsigned long long least_ms,
         return expected(node, problems, "a duration such as 100ms, 30s, 5m or 1h");
     return in_range(node, *ms, (unsigned long long[]){least_ms, most_ms}, problems, " ms");
 }
+
+size_t node_item_count(const struct node *node)
+{
+    if (!node || node->kind == NODE_NULL)
+        return 0;
+    return node->kind == NODE_LIST ? node->count : 1;
+}
+
+struct node *node_item(struct node *node, size_t n)
+{
+    return node->kind == NODE_LIST ? node->items[n] : node;
+}

@@ -34,6 +34,10 @@ void node_problem(const struct node *node, struct problem_list *problems,
 #define NODE_WORDS_BYTES 64
 const char *node_words(const struct node *node, char words[NODE_WORDS_BYTES]);
 
+/* A list's items, or the one thing that stands for a list of one; nothing counts 0. */
+size_t node_item_count(const struct node *node);
+struct node *node_item(struct node *node, size_t n);
+
 /* Scalars; false with a problem reported (what was expected, what stands there). */
 bool node_to_text(const struct node *node, struct problem_list *problems, struct str *text);
 bool node_to_bool(const struct node *node, struct problem_list *problems, bool *value);
