@@ -10,8 +10,8 @@
 
 /* How much a check may do. */
 enum auth_mode {
-    AUTH_OFF,  /* it is not asked */
-    AUTH_MARK, /* it is asked and told; what enforce would refuse is marked as quarantined */
+    AUTH_OFF,     /* it is not asked */
+    AUTH_MARK,    /* it is asked and told */
     AUTH_ENFORCE, /* its failure refuses the message */
 };
 
@@ -29,12 +29,13 @@ struct auth_list {
 struct auth_options {
     struct str authserv_id; /* in Authentication-Results: the host's name, normal form */
 
-    enum auth_mode spf;            /* enforce: `fail` is refused; by default mark */
-    enum auth_mode dkim;           /* enforce: no valid signature is refused; mark */
+    enum auth_mode spf;  /* enforce: `fail` is refused; mark */
+    enum auth_mode dkim; /* enforce: no valid signature is refused; mark */
+    enum auth_mode arc;  /* enforce: a broken chain is refused; mark */
+    /* With mark, these three quarantine what enforce would refuse. */
     enum auth_mode dmarc;          /* enforce: p=reject is obeyed; enforce */
-    enum auth_mode arc;            /* enforce: a broken chain is refused; mark */
     enum auth_mode authentication; /* neither SPF pass nor valid DKIM; enforce */
-    enum auth_mode from;           /* not exactly one From with one domain; enforce */
+    enum auth_mode from; /* not one From with one domain, as DMARC finds it; enforce */
 
     const struct auth_list *lists;
     size_t list_count;
@@ -44,7 +45,7 @@ struct auth_options {
     const struct str *trusted_sealers;
     size_t trusted_sealer_count;
 
-    /* Not refused for DMARC, several From, or want of authentication: */
+    /* Whose mail is neither refused nor quarantined, whatever the checks find: */
     const struct str
         *exempt_from; /* domains (and what is below them) or addresses, normal form */
     size_t exempt_from_count;
