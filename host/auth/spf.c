@@ -166,6 +166,10 @@ static int check_identity(struct spf_check *check, const struct auth_spf_questio
     spf->is_of_helo = !question->sender || question->sender->is_null;
     struct str local = spf->is_of_helo ? STR("") : question->sender->local;
     struct str domain = spf->is_of_helo ? question->helo : question->sender->domain;
+    if (net_address_bytes(&check->client).length == 0) {
+        check->reason = "the client has no IP address";
+        return 0;
+    }
     if (!is_checkable(domain, check->arena, &domain)) {
         check->reason = "there can be no such domain";
         return 0;
