@@ -251,6 +251,7 @@ static struct worker_email email_of(const struct passage *passage,
         .captures = captures,
         .capture_count = match->capture_count,
         .can_be_forwarded = true,
+        .spam_score = -1,
     };
 }
 

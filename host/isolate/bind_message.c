@@ -62,10 +62,18 @@ static void set_no_result(lua_State *lua, const char *check)
     lua_setfield(lua, -2, check);
 }
 
-/* Nothing is verified yet. */
+static void push_spam_score(lua_State *lua, struct run *run)
+{
+    push_email_item(lua, run, "spamScore");
+}
+
 static void push_auth(lua_State *lua, struct run *run)
 {
-    (void)run;
+    const struct value *auth = value_get(run->email, "auth");
+    if (auth) {
+        push_value(lua, auth);
+        return;
+    }
     lua_newtable(lua);
     set_no_result(lua, "spf");
     set_no_result(lua, "dmarc");
@@ -87,11 +95,17 @@ static void push_raw(lua_State *lua, struct run *run)
 }
 
 const struct bind_field message_fields[] = {
-    {"from", push_from},         {"to", push_to},
-    {"headers", push_headers},   {"raw", push_raw},
-    {"rawSize", push_raw_size},  {"canBeForwarded", push_can_be_forwarded},
-    {"captures", push_captures}, {"client", push_client},
-    {"auth", push_auth},         {NULL, NULL},
+    {"from", push_from},
+    {"to", push_to},
+    {"headers", push_headers},
+    {"raw", push_raw},
+    {"rawSize", push_raw_size},
+    {"canBeForwarded", push_can_be_forwarded},
+    {"captures", push_captures},
+    {"client", push_client},
+    {"auth", push_auth},
+    {"spamScore", push_spam_score},
+    {NULL, NULL},
 };
 
 /* What an SMTP reply cannot carry becomes a blank. */

@@ -78,6 +78,10 @@ int email_encode(const struct worker_email *email, struct buf *out, int *raw_fd)
     failed |= value_put_bool(out, "canBeForwarded", email->can_be_forwarded);
     failed |= put_captures(out, email);
     failed |= put_client(out, &message->client);
+    if (email->auth.length)
+        failed |= value_write_string(out, STR("auth")) | buf_append(out, email->auth);
+    if (email->spam_score >= 0)
+        failed |= value_put_number(out, "spamScore", email->spam_score);
     failed |= value_end_table(out);
     if (failed || is_inline || *raw_fd >= 0)
         return failed;

@@ -43,7 +43,9 @@
  *                                              SEAL), of exactly rawSize bytes
  *              canBeForwarded = bool,
  *              captures = { [name] = string }, names as strings, "1" too (Lua sees numbers for those)
- *              client = { ip = string, helo = string, hostname = string?, tls = string? } }
+ *              client = { ip = string, helo = string, hostname = string?, tls = string? },
+ *              auth = table?,                  message.auth as the script sees it; missing: nothing was verified
+ *              spamScore = number? }           0 to 5
  *   CALL     { name = "forward", recipient = string,
  *              headers = [ { name = string, value = string } ] }
  *            { name = "reply", raw = string?, from = string?, to = string?, subject = string?,

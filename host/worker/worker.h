@@ -74,6 +74,9 @@ struct worker_email {
     const struct worker_capture *captures;
     size_t capture_count;
     bool can_be_forwarded;
+    struct str
+        auth; /* message.auth as one value (worker/wire.h); empty: nothing was verified */
+    double spam_score; /* negative: there is none */
 };
 
 /* The answer to a forward or reply, which the script sees as a result or as an error table. */

@@ -13,6 +13,7 @@
 ---@field captures table<string|integer, string> Groups of the rule's pattern, by number and by name.
 ---@field client Client Who brought it.
 ---@field auth Auth What was verified about it.
+---@field spamScore? number 0 to 5; nil where nothing is scored.
 local Message = {}
 
 ---Refuses the message: the sender gets `550` with the reason. The last call counts.
