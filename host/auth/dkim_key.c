@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include <openssl/core_names.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
@@ -80,7 +81,7 @@ static EVP_PKEY *decode_rsa(struct str der)
     return key;
 }
 
-static EVP_PKEY *decode(enum auth_dkim_algorithm algorithm, struct str bytes)
+static EVP_PKEY *decode_kind(enum auth_dkim_algorithm algorithm, struct str bytes)
 {
     if (algorithm == DKIM_RSA_SHA256)
         return decode_rsa(bytes);
@@ -88,6 +89,14 @@ static EVP_PKEY *decode(enum auth_dkim_algorithm algorithm, struct str bytes)
         return NULL;
     return EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL,
                                        (const unsigned char *)bytes.at, bytes.length);
+}
+
+/* What OpenSSL notes of a failure must not be found by the next TLS session. */
+static EVP_PKEY *decode(enum auth_dkim_algorithm algorithm, struct str bytes)
+{
+    EVP_PKEY *key = decode_kind(algorithm, bytes);
+    ERR_clear_error();
+    return key;
 }
 
 /* A public exponent as long as the modulus makes a check as dear as a signature. */
@@ -220,6 +229,8 @@ static int ask_until(struct dns *dns, struct str name, uint64_t deadline_ms,
                      struct arena *arena, struct dns_answer *answer)
 {
     uint64_t before = task_deadline_set(deadline_ms);
+    if (before < deadline_ms)
+        task_deadline_set(before);
     int result = dns_ask(dns, name, DNS_TXT, arena, answer);
     task_deadline_set(before);
     if (result != -ETIMEDOUT)
@@ -284,7 +295,9 @@ bool auth_dkim_key_verifies(const struct auth_dkim_key *key, struct str text,
     invariant(key->public_key, "dkim: only a key that can be used verifies");
     invariant(EVP_Digest(text.at, text.length, hash, &hash_bytes, EVP_sha256(), NULL),
               "dkim: SHA-256 is there");
-    if (key->algorithm == DKIM_RSA_SHA256)
-        return verify_rsa(key->public_key, hash, hash_bytes, signature);
-    return verify_ed25519(key->public_key, hash, hash_bytes, signature);
+    bool is_good = key->algorithm == DKIM_RSA_SHA256
+                       ? verify_rsa(key->public_key, hash, hash_bytes, signature)
+                       : verify_ed25519(key->public_key, hash, hash_bytes, signature);
+    ERR_clear_error();
+    return is_good;
 }

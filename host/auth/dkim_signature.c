@@ -1,0 +1,170 @@
+/* The tags are read in the order in which a person would want to hear of what is wrong: those that tell
+ * whose signature it is come first. Each reader returns NULL or what is wrong. */
+#include "dkim_signature.h"
+
+#include "mail/domain.h"
+
+/* Clocks differ: so much later than ours may theirs be (t=), or earlier (x=). */
+#define CLOCK_SKEW_S 300
+
+struct reading {
+    struct auth_dkim_signature *signature;
+    const struct tag_list *tags;
+    struct arena *arena;
+    uint64_t now_s;
+};
+
+static const char *read_signer(const struct reading *reading)
+{
+    struct auth_dkim_signature *signature = reading->signature;
+    struct str domain = tag_list_value(reading->tags, STR("d"));
+    struct str selector = tag_list_value(reading->tags, STR("s"));
+    if (!domain.length || domain_normalize(domain, reading->arena, &signature->domain) < 0)
+        return "d= is no domain, or missing";
+    if (!selector.length ||
+        domain_normalize(selector, reading->arena, &signature->selector) < 0)
+        return "s= is no selector, or missing";
+    return NULL;
+}
+
+/* sig-i-tag = %x69 [FWS] "=" [FWS] [ Local-part ] "@" domain-name: d= or below it. */
+static const char *read_identity(const struct reading *reading)
+{
+    struct auth_dkim_signature *signature = reading->signature;
+    const struct tag *tag = tag_list_find(reading->tags, STR("i"));
+    signature->identity_domain = signature->domain;
+    if (!tag)
+        return NULL;
+    ptrdiff_t at = str_last_index(tag->value, '@');
+    signature->identity = tag->value;
+    if (at < 0 || domain_normalize(str_from(tag->value, (size_t)at + 1), reading->arena,
+                                   &signature->identity_domain) < 0)
+        return "i= is no identity";
+    if (!domain_is_within(signature->identity_domain, signature->domain))
+        return "i= is not within d=";
+    return NULL;
+}
+
+static const char *read_version(const struct reading *reading)
+{
+    if (!str_equal(tag_list_value(reading->tags, STR("v")), STR("1")))
+        return "v= is not 1, or missing";
+    return NULL;
+}
+
+static const char *read_algorithm(const struct reading *reading)
+{
+    struct str name = tag_list_value(reading->tags, STR("a"));
+    if (str_equal_nocase(name, STR("rsa-sha256")))
+        reading->signature->algorithm = DKIM_RSA_SHA256;
+    else if (str_equal_nocase(name, STR("ed25519-sha256")))
+        reading->signature->algorithm = DKIM_ED25519_SHA256;
+    else if (str_equal_nocase(name, STR("rsa-sha1")))
+        return "a= is rsa-sha1, which proves nothing any more (RFC 8301)";
+    else
+        return name.length ? "a= names an unknown algorithm" : "a= is missing";
+    return NULL;
+}
+
+static bool form_named(struct str name, enum canonical_form *form)
+{
+    *form = str_equal_nocase(name, STR("relaxed")) ? CANONICAL_RELAXED : CANONICAL_SIMPLE;
+    return *form == CANONICAL_RELAXED || str_equal_nocase(name, STR("simple"));
+}
+
+/* c= is simple/simple if missing, and simple for the body if only one is named. */
+static const char *read_forms(const struct reading *reading)
+{
+    struct auth_dkim_signature *signature = reading->signature;
+    const struct tag *tag = tag_list_find(reading->tags, STR("c"));
+    struct str body = tag ? tag->value : STR("simple/simple");
+    bool has_body = str_index(body, '/') >= 0;
+    struct str header = str_cut(&body, '/');
+    if (!form_named(header, &signature->header_form) ||
+        !form_named(has_body ? body : STR("simple"), &signature->body_form))
+        return "c= names an unknown canonicalization";
+    return NULL;
+}
+
+static const char *read_names(const struct reading *reading)
+{
+    struct str names = tag_list_value(reading->tags, STR("h"));
+    size_t count = 1;
+    reading->signature->names = names;
+    for (size_t i = 0; i < names.length; i++)
+        count += names.at[i] == ':';
+    if (count > CANONICAL_NAMES_MAX)
+        return "h= names too many fields";
+    if (!tag_has_element(names, STR("From")))
+        return names.length ? "h= does not name From" : "h= is missing";
+    return NULL;
+}
+
+static const char *read_limit(const struct reading *reading)
+{
+    const struct tag *tag = tag_list_find(reading->tags, STR("l"));
+    reading->signature->limit = CANONICAL_ALL;
+    if (tag && !tag_number(tag->value, &reading->signature->limit))
+        return "l= is no number";
+    return NULL;
+}
+
+static const char *read_query(const struct reading *reading)
+{
+    const struct tag *tag = tag_list_find(reading->tags, STR("q"));
+    if (tag && !tag_has_element(tag->value, STR("dns/txt")))
+        return "q= does not offer dns/txt";
+    return NULL;
+}
+
+static const char *read_times(const struct reading *reading)
+{
+    const struct tag *signed_at = tag_list_find(reading->tags, STR("t"));
+    const struct tag *expiry = tag_list_find(reading->tags, STR("x"));
+    uint64_t signed_s = 0;
+    uint64_t expiry_s = UINT64_MAX;
+    if (signed_at && !tag_number(signed_at->value, &signed_s))
+        return "t= is no time";
+    if (expiry && !tag_number(expiry->value, &expiry_s))
+        return "x= is no time";
+    if (signed_at && expiry && expiry_s <= signed_s)
+        return "x= is not after t=";
+    if (signed_s > reading->now_s && signed_s - reading->now_s > CLOCK_SKEW_S)
+        return "t= is in the future";
+    if (expiry_s < reading->now_s && reading->now_s - expiry_s > CLOCK_SKEW_S)
+        return "signature has expired (x=)";
+    return NULL;
+}
+
+static const char *read_hashes(const struct reading *reading)
+{
+    struct auth_dkim_signature *signature = reading->signature;
+    struct str body_hash = tag_list_value(reading->tags, STR("bh"));
+    struct str bytes = tag_list_value(reading->tags, STR("b"));
+    if (tag_base64(body_hash, reading->arena, &signature->body_hash) < 0 ||
+        signature->body_hash.length != CANONICAL_HASH_BYTES)
+        return "bh= is no SHA-256 hash, or missing";
+    if (!bytes.length || tag_base64(bytes, reading->arena, &signature->bytes) < 0)
+        return "b= is no signature, or missing";
+    return NULL;
+}
+
+enum auth_result auth_dkim_signature_read(const struct header_field *field,
+                                          uint64_t received_ms, struct arena *arena,
+                                          struct auth_dkim_signature *signature,
+                                          struct str *reason)
+{
+    static const char *(*const readers[])(const struct reading *) = {
+        read_signer, read_identity, read_version, read_algorithm, read_forms,
+        read_names,  read_limit,    read_query,   read_hashes,    read_times,
+    };
+    struct reading reading = {signature, &signature->tags, arena, received_ms / 1000};
+    const char *wrong = NULL;
+    *signature = (struct auth_dkim_signature){.field = field, .limit = CANONICAL_ALL};
+    if (tag_list_parse(field->value, &signature->tags) < 0)
+        wrong = "field is no list of tags";
+    for (size_t i = 0; i < sizeof readers / sizeof *readers && !wrong; i++)
+        wrong = readers[i](&reading);
+    *reason = str_of(wrong);
+    return wrong ? AUTH_PERMERROR : AUTH_NONE;
+}
