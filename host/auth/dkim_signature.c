@@ -88,16 +88,35 @@ static const char *read_forms(const struct reading *reading)
 
 static const char *read_names(const struct reading *reading)
 {
-    struct str names = tag_list_value(reading->tags, STR("h"));
+    const struct tag *tag = tag_list_find(reading->tags, STR("h"));
+    if (!tag)
+        return "h= is missing";
     size_t count = 1;
-    reading->signature->names = names;
-    for (size_t i = 0; i < names.length; i++)
-        count += names.at[i] == ':';
-    if (count > CANONICAL_NAMES_MAX)
-        return "h= names too many fields";
-    if (!tag_has_element(names, STR("From")))
-        return names.length ? "h= does not name From" : "h= is missing";
-    return NULL;
+    reading->signature->names = tag->value;
+    for (size_t i = 0; i < tag->value.length; i++)
+        count += tag->value.at[i] == ':';
+    return count > CANONICAL_NAMES_MAX ? "h= names too many fields" : NULL;
+}
+
+/* RFC 6376 section 5.4. */
+static const char *check_from_is_named(const struct reading *reading)
+{
+    return tag_has_element(reading->signature->names, STR("From"))
+               ? NULL
+               : "h= does not name From";
+}
+
+/* RFC 8617 section 4.1.2: a seal comes later, and covers the message signature. */
+static const char *check_no_seal_is_named(const struct reading *reading)
+{
+    return tag_has_element(reading->signature->names, STR("ARC-Seal")) ? "h= names ARC-Seal"
+                                                                       : NULL;
+}
+
+/* RFC 8617 section 4.1.3: what a seal covers is fixed. */
+static const char *check_nothing_is_named(const struct reading *reading)
+{
+    return tag_list_find(reading->tags, STR("h")) ? "there is h= in a seal" : NULL;
 }
 
 static const char *read_limit(const struct reading *reading)
@@ -136,17 +155,39 @@ static const char *read_times(const struct reading *reading)
     return NULL;
 }
 
-static const char *read_hashes(const struct reading *reading)
+static const char *read_body_hash(const struct reading *reading)
 {
     struct auth_dkim_signature *signature = reading->signature;
-    struct str body_hash = tag_list_value(reading->tags, STR("bh"));
-    struct str bytes = tag_list_value(reading->tags, STR("b"));
-    if (tag_base64(body_hash, reading->arena, &signature->body_hash) < 0 ||
+    struct str hash = tag_list_value(reading->tags, STR("bh"));
+    if (tag_base64(hash, reading->arena, &signature->body_hash) < 0 ||
         signature->body_hash.length != CANONICAL_HASH_BYTES)
         return "bh= is no SHA-256 hash, or missing";
-    if (!bytes.length || tag_base64(bytes, reading->arena, &signature->bytes) < 0)
+    return NULL;
+}
+
+static const char *read_bytes(const struct reading *reading)
+{
+    struct str bytes = tag_list_value(reading->tags, STR("b"));
+    if (!bytes.length || tag_base64(bytes, reading->arena, &reading->signature->bytes) < 0)
         return "b= is no signature, or missing";
     return NULL;
+}
+
+typedef const char *reader_fn(const struct reading *reading);
+
+/* `readers` ends with NULL. */
+static enum auth_result read_field(reader_fn *const readers[], struct reading *reading,
+                                   const struct header_field *field, struct str *reason)
+{
+    struct auth_dkim_signature *signature = reading->signature;
+    const char *wrong = NULL;
+    *signature = (struct auth_dkim_signature){.field = field, .limit = CANONICAL_ALL};
+    if (tag_list_parse(field->value, &signature->tags) < 0)
+        wrong = "field is no list of tags";
+    for (size_t i = 0; readers[i] && !wrong; i++)
+        wrong = readers[i](reading);
+    *reason = str_of(wrong);
+    return wrong ? AUTH_PERMERROR : AUTH_NONE;
 }
 
 enum auth_result auth_dkim_signature_read(const struct header_field *field,
@@ -154,17 +195,27 @@ enum auth_result auth_dkim_signature_read(const struct header_field *field,
                                           struct auth_dkim_signature *signature,
                                           struct str *reason)
 {
-    static const char *(*const readers[])(const struct reading *) = {
-        read_signer, read_identity, read_version, read_algorithm, read_forms,
-        read_names,  read_limit,    read_query,   read_hashes,    read_times,
-    };
+    static reader_fn *const readers[] = {
+        read_signer, read_identity,       read_version, read_algorithm, read_forms,
+        read_names,  check_from_is_named, read_limit,   read_query,     read_body_hash,
+        read_bytes,  read_times,          NULL};
     struct reading reading = {signature, &signature->tags, arena, received_ms / 1000};
-    const char *wrong = NULL;
-    *signature = (struct auth_dkim_signature){.field = field, .limit = CANONICAL_ALL};
-    if (tag_list_parse(field->value, &signature->tags) < 0)
-        wrong = "field is no list of tags";
-    for (size_t i = 0; i < sizeof readers / sizeof *readers && !wrong; i++)
-        wrong = readers[i](&reading);
-    *reason = str_of(wrong);
-    return wrong ? AUTH_PERMERROR : AUTH_NONE;
+    return read_field(readers, &reading, field, reason);
+}
+
+enum auth_result auth_dkim_signature_read_arc(enum auth_signature_kind kind,
+                                              const struct header_field *field,
+                                              uint64_t received_ms, struct arena *arena,
+                                              struct auth_dkim_signature *signature,
+                                              struct str *reason)
+{
+    static reader_fn *const message_readers[] = {
+        read_signer, read_algorithm, read_forms,     read_names, check_no_seal_is_named,
+        read_limit,  read_query,     read_body_hash, read_bytes, read_times,
+        NULL};
+    static reader_fn *const seal_readers[] = {
+        read_signer, read_algorithm, check_nothing_is_named, read_bytes, read_times, NULL};
+    struct reading reading = {signature, &signature->tags, arena, received_ms / 1000};
+    return read_field(kind == AUTH_ARC_SEAL ? seal_readers : message_readers, &reading,
+                      field, reason);
 }

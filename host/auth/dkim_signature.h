@@ -1,4 +1,5 @@
-/* A DKIM-Signature field (RFC 6376 section 3.5), read and checked as far as it goes without its key. */
+/* A DKIM-Signature field (RFC 6376 section 3.5), or one of ARC's that are made like it, read and checked as
+ * far as it goes without its key. */
 #pragma once
 
 #include <stdint.h>
@@ -30,3 +31,13 @@ enum auth_result auth_dkim_signature_read(const struct header_field *field,
                                           uint64_t received_ms, struct arena *arena,
                                           struct auth_dkim_signature *signature,
                                           struct str *reason);
+
+enum auth_signature_kind { AUTH_ARC_MESSAGE_SIGNATURE, AUTH_ARC_SEAL };
+
+/* The same of ARC's fields (RFC 8617 sections 4.1.2 and 4.1.3), where i= is the instance, which is not looked
+ * at here, and v= means nothing; of an ARC-Seal the forms, names, limit and body hash are not set. */
+enum auth_result auth_dkim_signature_read_arc(enum auth_signature_kind kind,
+                                              const struct header_field *field,
+                                              uint64_t received_ms, struct arena *arena,
+                                              struct auth_dkim_signature *signature,
+                                              struct str *reason);
