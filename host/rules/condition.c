@@ -16,7 +16,8 @@ enum condition_kind {
     SENDER_EQUALS,
     SENDER_DOMAIN,
     SENDER_MATCHES,
-    CLIENT_WITHIN
+    CLIENT_WITHIN,
+    AUTH_IS
 };
 
 struct condition {
@@ -29,6 +30,7 @@ struct condition {
     unsigned long long bytes;
     struct mailbox sender;
     struct net_block client;
+    size_t auth_check; /* offset in struct rule_auth */
 };
 
 /* --- parsing --- */
@@ -38,6 +40,7 @@ struct parser {
     struct pattern_set *patterns;
     struct problem_list *problems;
     struct str header_name; /* of the header condition being read */
+    size_t auth_check;      /* of the auth condition being read */
 };
 
 typedef struct condition *leaf_fn(struct parser *parser, struct node *node);
@@ -175,6 +178,56 @@ static struct condition *parse_client(struct parser *parser, struct node *node)
     return NULL;
 }
 
+static const struct {
+    const char *name;
+    size_t offset;
+} auth_checks[] = {
+    {"spf", offsetof(struct rule_auth, spf)},
+    {"dkim", offsetof(struct rule_auth, dkim)},
+    {"dmarc", offsetof(struct rule_auth, dmarc)},
+    {"arc", offsetof(struct rule_auth, arc)},
+};
+#define AUTH_CHECK_COUNT (sizeof auth_checks / sizeof *auth_checks)
+
+static struct condition *parse_auth_result(struct parser *parser, struct node *node)
+{
+    static const char *const words[] = {"none",    "pass",   "fail",      "softfail",
+                                        "neutral", "policy", "temperror", "permerror"};
+    struct condition *condition = new_condition(parser, AUTH_IS);
+    condition->auth_check = parser->auth_check;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        condition->text = str_of(words[i]);
+        if (node->kind == NODE_TEXT && str_equal(node->text, condition->text))
+            return condition;
+    }
+    node_problem(
+        node, parser->problems,
+        "a result is one of none, pass, fail, softfail, neutral, policy, temperror and "
+        "permerror");
+    return NULL;
+}
+
+static struct condition *parse_auth(struct parser *parser, struct node *node)
+{
+    if (node->kind != NODE_MAP || node->count == 0) {
+        node_problem(
+            node, parser->problems,
+            "an auth condition names checks: {dmarc: pass, spf: [fail, softfail]}");
+        return NULL;
+    }
+    const char *known[AUTH_CHECK_COUNT + 1] = {0};
+    struct condition *group = new_group(parser, ALL_OF, AUTH_CHECK_COUNT);
+    for (size_t i = 0; i < AUTH_CHECK_COUNT; i++) {
+        known[i] = auth_checks[i].name;
+        struct node *value = node_get(node, auth_checks[i].name);
+        parser->auth_check = auth_checks[i].offset;
+        if (value)
+            add_part(group, parse_one_of(parser, value, parse_auth_result));
+    }
+    node_report_unused(node, known, parser->problems);
+    return group;
+}
+
 static struct condition *parse_all_of(struct parser *parser, struct node *node);
 
 static struct condition *parse_not(struct parser *parser, struct node *node)
@@ -192,7 +245,7 @@ static const struct term {
 } terms[] = {
     {"header", parse_header, false}, {"size", parse_size, false},
     {"sender", parse_sender, false}, {"client", parse_client, false},
-    {"not", parse_not, true},
+    {"auth", parse_auth, false},     {"not", parse_not, true},
 };
 #define TERM_COUNT (sizeof terms / sizeof *terms)
 
@@ -200,7 +253,7 @@ static struct condition *parse_all_of(struct parser *parser, struct node *node)
 {
     if (node->kind != NODE_MAP || node->count == 0) {
         node_problem(node, parser->problems,
-                     "conditions are a map of header, size, sender, client and not");
+                     "conditions are a map of header, size, sender, client, auth and not");
         return NULL;
     }
     const char *known[TERM_COUNT + 1] = {0};
@@ -313,6 +366,18 @@ static enum verdict judge_client(const struct condition *condition,
         net_block_contains(&condition->client, &evidence->envelope->client.address));
 }
 
+static enum verdict judge_auth(const struct condition *condition,
+                               const struct evidence *evidence)
+{
+    if (!evidence->message)
+        return VERDICT_OPEN;
+    if (!evidence->auth)
+        return verdict_of(str_equal(condition->text, STR("none")));
+    const struct str *result =
+        (const void *)((const char *)evidence->auth + condition->auth_check);
+    return verdict_of(str_equal(condition->text, *result));
+}
+
 static enum verdict judge_all_of(const struct condition *group,
                                  const struct evidence *evidence)
 {
@@ -366,7 +431,9 @@ enum verdict condition_judge(const struct condition *condition,
     case SENDER_MATCHES:
         return judge_sender(condition, evidence);
     case CLIENT_WITHIN:
+        return judge_client(condition, evidence);
+    case AUTH_IS:
         break;
     }
-    return judge_client(condition, evidence);
+    return judge_auth(condition, evidence);
 }

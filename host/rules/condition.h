@@ -1,4 +1,4 @@
-/* The `when` of a rule: conditions on sender, client, size and header. Keys of a map must all hold, of a list
+/* The `when` of a rule: conditions on sender, client, size, header and what was verified. Keys of a map must all hold, of a list
  * one must, `not` turns its map around. A text is compared as a whole, without regard to case; a pattern is
  * searched for (in a header's unfolded value with the case as written, in a sender in any case):
  *
@@ -7,6 +7,7 @@
  *     size: "<1MiB"
  *     sender: [ben@corp.test, "@partner.test", /^billing-/, "<>"]
  *     client: [192.0.2.0/24, "2001:db8::1"]
+ *     auth: {dmarc: pass, spf: [fail, softfail]}
  *     not: {header: {precedence: bulk}}
  */
 #pragma once
@@ -32,9 +33,16 @@ struct condition *condition_parse(struct node *when, struct arena *arena,
                                   struct pattern_set *patterns,
                                   struct problem_list *problems);
 
-/* What is known when a rule is looked for: `envelope` for sender and client, `message` for the content;
- * either may be NULL. */
+/* What was verified of a message, in the words of RFC 8601 ("pass", "temperror" …): of DKIM the best
+ * signature's. */
+struct rule_auth {
+    struct str spf, dkim, dmarc, arc;
+};
+
+/* What is known when a rule is looked for: `envelope` for sender and client, `message` for the content, `auth`
+ * beside it; each may be NULL. With a message, no `auth` is "none" for every check. */
 struct evidence {
+    const struct rule_auth *auth;
     const struct message *envelope;
     const struct message *message;
     struct arena *arena; /* for unfolded header values */

@@ -196,6 +196,7 @@ enum rule_found rule_set_match(const struct rule_set *set,
     struct search search = {.set = set, .question = question, .match = match};
     search.domain = domain;
     search.evidence.message = question->message;
+    search.evidence.auth = question->auth;
     search.evidence.envelope = question->envelope ? question->envelope : question->message;
     search.evidence.arena = arena;
     *match = (struct rule_match){.domain = domain ? &domain->rules : NULL};

@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "mail/message.h"
+#include "rules/condition.h"
 #include "rules/document.h"
 #include "rules/pattern.h"
 
@@ -97,6 +98,7 @@ struct rule_question {
     const struct message
         *envelope; /* reverse_path and client; NULL: conditions on them are open */
     const struct message *message; /* NULL before DATA */
+    const struct rule_auth *auth;  /* of the message; NULL: nothing was verified */
     void (*explain)(void *arg, const char *sentence);
     void *explain_arg;
 };

@@ -53,13 +53,15 @@ static inline void load(const char *text)
     assert_non_null(set);
 }
 
+static const struct rule_auth *verified; /* of the message, for find_in() */
+
 static inline enum rule_found find_in(const struct message *envelope,
                                       const struct message *message, const char *address)
 {
     struct mailbox *recipient = arena_new_of(arena, struct mailbox);
     assert_int_equal(mailbox_parse(str_of(address), arena, recipient), 0);
     struct rule_question question = {
-        .recipient = recipient, .envelope = envelope, .message = message};
+        .recipient = recipient, .envelope = envelope, .message = message, .auth = verified};
     return rule_set_match(set, &question, arena, &match);
 }
 

@@ -68,6 +68,31 @@ static void header_conditions_look_at_unfolded_values(void **state)
     ANSWERS(questions);
 }
 
+static void auth_conditions_compare_results(void **state)
+{
+    (void)state;
+    const struct rule_auth results = {.spf = STR("softfail"),
+                                      .dkim = STR("pass"),
+                                      .dmarc = STR("pass"),
+                                      .arc = STR("none")};
+    static const struct question questions[] = {
+        {"{auth: {dmarc: pass}}", true},
+        {"{auth: {dmarc: fail}}", false},
+        {"{auth: {spf: [fail, softfail], dkim: pass}}", true},
+        {"{auth: {spf: pass, dkim: pass}}", false},
+        {"{not: {auth: {arc: none}}}", false},
+        {"[{auth: {spf: pass}}, {auth: {dkim: pass}}]", true},
+    };
+    verified = &results;
+    ANSWERS(questions);
+    verified = NULL;
+    static const struct question unverified[] = {
+        {"{auth: {dmarc: pass}}", false},
+        {"{auth: {dmarc: none}}", true},
+    };
+    ANSWERS(unverified);
+}
+
 static void size_sender_and_client_conditions_compare(void **state)
 {
     (void)state;
@@ -132,6 +157,7 @@ static void what_needs_the_message_is_open_at_rcpt(void **state)
         {"{sender: '@x.test'}", RULE_NO_RECIPIENT},
         {"{size: '>1'}", RULE_MAYBE},
         {"{header: {a: b}}", RULE_MAYBE},
+        {"{auth: {dmarc: pass}}", RULE_MAYBE},
         {"{not: {header: {a: b}}}", RULE_MAYBE},
         {"{header: {a: b}, sender: '@x.test'}", RULE_NO_RECIPIENT},
         {"[{header: {a: b}}, {sender: '@corp.test'}]", RULE_FOUND},
@@ -205,6 +231,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         rule_test(header_conditions_look_at_unfolded_values),
+        rule_test(auth_conditions_compare_results),
         rule_test(size_sender_and_client_conditions_compare),
         rule_test(conditions_combine),
         rule_test(the_null_sender_is_a_sender),
