@@ -26,16 +26,15 @@ struct auth_dkim_signature {
 };
 
 /* Reads one of a message received at `received_ms` (Unix time). Returns AUTH_NONE: go on with the key; or
- * AUTH_PERMERROR or AUTH_POLICY with the reason. What could be read is in `signature` in either case. */
+ * AUTH_PERMERROR with the reason. What could be read before it is in `signature` in either case. */
 enum auth_result auth_dkim_signature_read(const struct header_field *field,
                                           uint64_t received_ms, struct arena *arena,
                                           struct auth_dkim_signature *signature,
                                           struct str *reason);
 
+/* The same for a field of ARC, where i= is the instance, which is the caller's to read. A seal has neither
+ * names nor a body, and its canonicalization is relaxed. */
 enum auth_signature_kind { AUTH_ARC_MESSAGE_SIGNATURE, AUTH_ARC_SEAL };
-
-/* The same of ARC's fields (RFC 8617 sections 4.1.2 and 4.1.3), where i= is the instance, which is not looked
- * at here, and v= means nothing; of an ARC-Seal the forms, names, limit and body hash are not set. */
 enum auth_result auth_dkim_signature_read_arc(enum auth_signature_kind kind,
                                               const struct header_field *field,
                                               uint64_t received_ms, struct arena *arena,
