@@ -1,5 +1,6 @@
 /* The tags are read in the order in which a person would want to hear of what is wrong: those that tell
- * whose signature it is come first. Each reader returns NULL or what is wrong. */
+ * whose signature it is come first. Each reader returns NULL or what is wrong. Case matters in values unless
+ * the RFC says otherwise (section 3.2). */
 #include "dkim_signature.h"
 
 #include "mail/domain.h"
@@ -55,11 +56,11 @@ static const char *read_version(const struct reading *reading)
 static const char *read_algorithm(const struct reading *reading)
 {
     struct str name = tag_list_value(reading->tags, STR("a"));
-    if (str_equal_nocase(name, STR("rsa-sha256")))
+    if (str_equal(name, STR("rsa-sha256")))
         reading->signature->algorithm = DKIM_RSA_SHA256;
-    else if (str_equal_nocase(name, STR("ed25519-sha256")))
+    else if (str_equal(name, STR("ed25519-sha256")))
         reading->signature->algorithm = DKIM_ED25519_SHA256;
-    else if (str_equal_nocase(name, STR("rsa-sha1")))
+    else if (str_equal(name, STR("rsa-sha1")))
         return "a= is rsa-sha1, which proves nothing any more (RFC 8301)";
     else
         return name.length ? "a= names an unknown algorithm" : "a= is missing";
@@ -68,8 +69,8 @@ static const char *read_algorithm(const struct reading *reading)
 
 static bool form_named(struct str name, enum canonical_form *form)
 {
-    *form = str_equal_nocase(name, STR("relaxed")) ? CANONICAL_RELAXED : CANONICAL_SIMPLE;
-    return *form == CANONICAL_RELAXED || str_equal_nocase(name, STR("simple"));
+    *form = str_equal(name, STR("relaxed")) ? CANONICAL_RELAXED : CANONICAL_SIMPLE;
+    return *form == CANONICAL_RELAXED || str_equal(name, STR("simple"));
 }
 
 /* c= is simple/simple if missing, and simple for the body if only one is named. */

@@ -291,7 +291,7 @@ static const struct {
     {GOOD "; i=joe@mail.SENDER.test; q=dns/txt; z=From:x|To:y; unknown=1", AUTH_PASS, ""},
     {GOOD "; t=1795322000", AUTH_PASS, ""},
     {GOOD "; q=other : dns/txt", AUTH_PASS, ""},
-    {"v=1; a=RSA-SHA256; c=relaxed/relaxed; d=SENDER.test; s=RSA; h=from : TO\r\n : "
+    {"v=1; a=rsa-sha256; c=relaxed/relaxed; d=SENDER.test; s=RSA; h=from : TO\r\n : "
      "subject",
      AUTH_PASS, ""},
     {REST, AUTH_PERMERROR, "v= is not 1"},
@@ -300,6 +300,8 @@ static const struct {
      "a= is missing"},
     {"v=1; a=rsa-sha1; c=relaxed/relaxed; d=sender.test; s=rsa; h=From", AUTH_PERMERROR,
      "rsa-sha1"},
+    {"v=1; a=RSA-SHA256; c=relaxed/relaxed; d=sender.test; s=rsa; h=From", AUTH_PERMERROR,
+     "unknown algorithm"},
     {"v=1; a=rsa-sha512; c=relaxed/relaxed; d=sender.test; s=rsa; h=From", AUTH_PERMERROR,
      "unknown algorithm"},
     {"v=1; a=ed25519-sha256; c=relaxed/relaxed; d=sender.test; s=rsa; h=From:To:Subject",
