@@ -140,7 +140,7 @@ sum_up() {
 do_run() {
     need_packages "${build_packages[@]}"
     build release
-    exec build/release/postern dev rules/ "$@"
+    exec build/release/postern dev rules "$@"
 }
 
 do_lint() {
