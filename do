@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 
 build_packages=(
     cmake gcc git libc6-dev ninja-build pkg-config
-    libidn2-dev libjansson-dev libluajit-5.1-dev libpcre2-dev libseccomp-dev libspf2-dev libssl-dev libunbound-dev
+    libidn2-dev libjansson-dev libluajit-5.1-dev libpcre2-dev libseccomp-dev libssl-dev libunbound-dev
     libuv1-dev libyaml-dev libcmocka-dev
 )
 lint_packages=(clang-format-14 clang-tidy-14 cppcheck lua-check python3)
@@ -14,7 +14,7 @@ fuzz_packages=(clang-14 libclang-rt-14-dev)
 test_packages=(
     "${lint_packages[@]}" "${fuzz_packages[@]}"
     libmail-dkim-perl libnet-ssleay-perl openssl postfix python3-aiosmtpd python3-dkim python3-dnspython
-    python3-pytest swaks
+    python3-pytest python3-spf swaks
 )
 
 usage() {
