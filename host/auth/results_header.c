@@ -11,7 +11,7 @@
 #define FIELDS_BYTES_MAX  ((size_t)64 * 1024)
 #define LINE_BYTES_FOLD   78
 #define VALUE_BYTES_MAX   254 /* a mailbox or a domain */
-#define COMMENT_BYTES_MAX 200
+#define COMMENT_BYTES_MAX 400
 #define PIECE_BYTES_MAX   ((size_t)VALUE_BYTES_MAX * 2 + 64)
 #define SEALERS_TOLD_MAX  3
 #define BLOCK_LISTS_MAX   8

@@ -1,0 +1,10 @@
+/* Words that advertisements and swindles use and letters hardly do, as a table. */
+#pragma once
+
+#include "base/str.h"
+
+#define SPAM_PHRASES_SCORE_MAX 2.4
+
+/* The sum of the scores of the phrases that are in `text`, each once, up to SPAM_PHRASES_SCORE_MAX. `text` is
+ * in lower case, with one blank between words. `*first` becomes the weightiest, or "". */
+double spam_phrases_score(struct str text, const char **first);
