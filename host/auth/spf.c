@@ -61,7 +61,7 @@ static int check_host(struct spf_check *check, struct str domain, enum auth_resu
 static int check_other(struct spf_check *check, struct str spec, struct str domain,
                        enum auth_result *found)
 {
-    struct str other;
+    struct str other = STR("");
     int result = spf_count_term(check);
     if (result == 0)
         result = spf_expand(check, spec, domain, &other);
@@ -113,7 +113,7 @@ static int evaluate(struct spf_check *check, const struct spf_record *record,
 
 static int check_host(struct spf_check *check, struct str domain, enum auth_result *result)
 {
-    struct spf_record record;
+    struct spf_record record = {.terms = STR("")};
     *result = AUTH_NONE;
     if (str_index(domain, '.') < 0)
         return 0;

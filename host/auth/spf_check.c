@@ -51,6 +51,7 @@ int spf_count_term(struct spf_check *check)
 int spf_ask(struct spf_check *check, struct str name, enum dns_type type,
             struct dns_answer *answer)
 {
+    *answer = (struct dns_answer){.status = DNS_FAILED};
     if (check->query_count == check->query_max)
         return spf_permerror(check, "more than %u DNS questions", check->query_max);
     check->query_count++;

@@ -111,7 +111,7 @@ static int read_expand(struct str *rest, struct piece *piece)
 /* Returns 1 with a piece, 0 at the end, -EINVAL. */
 static int read_piece(struct str *rest, struct piece *piece)
 {
-    *piece = (struct piece){.letter = '\0'};
+    *piece = (struct piece){.literal = STR("")};
     if (rest->length == 0)
         return 0;
     if (rest->at[0] == '%')
@@ -159,7 +159,7 @@ static bool is_domain_end(const struct piece *last)
 
 bool spf_macro_is_domain_spec(struct str text)
 {
-    struct piece piece, last = {.letter = '\0'};
+    struct piece piece, last = {.literal = STR("")};
     int found;
     if (text.length > SPEC_BYTES_MAX)
         return false;

@@ -66,7 +66,7 @@ static int match_exists(struct spf_check *check, struct str name)
 static int match_by_dns(struct spf_check *check, const struct spf_directive *directive,
                         struct str domain)
 {
-    struct str name;
+    struct str name = STR("");
     int result = spf_count_term(check);
     if (result == 0)
         result = spf_expand(check, directive->domain_spec, domain, &name);
