@@ -64,6 +64,16 @@ static void keep(enum auth_dkim_algorithm algorithm, struct str text, EVP_PKEY *
 
 /* --- decoding --- */
 
+/* A public exponent as long as the modulus makes a check as dear as a signature. */
+static bool is_exponent_small(const EVP_PKEY *key)
+{
+    BIGNUM *exponent = NULL;
+    bool is_small = EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &exponent) &&
+                    BN_num_bits(exponent) <= EXPONENT_BITS_MAX;
+    BN_free(exponent);
+    return is_small;
+}
+
 /* Senders publish a SubjectPublicKeyInfo, as the RFC's example does, or the RSAPublicKey of its text. */
 static EVP_PKEY *decode_rsa(struct str der)
 {
@@ -74,7 +84,8 @@ static EVP_PKEY *decode_rsa(struct str der)
         at = (const unsigned char *)der.at;
         key = d2i_PublicKey(EVP_PKEY_RSA, NULL, &at, (long)der.length);
     }
-    if (key && (at != end || EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA)) {
+    if (key && (at != end || EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA ||
+                !is_exponent_small(key))) {
         EVP_PKEY_free(key);
         return NULL;
     }
@@ -99,16 +110,6 @@ static EVP_PKEY *decode(enum auth_dkim_algorithm algorithm, struct str bytes)
     return key;
 }
 
-/* A public exponent as long as the modulus makes a check as dear as a signature. */
-static bool is_exponent_small(const EVP_PKEY *key)
-{
-    BIGNUM *exponent = NULL;
-    bool is_small = EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &exponent) &&
-                    BN_num_bits(exponent) <= EXPONENT_BITS_MAX;
-    BN_free(exponent);
-    return is_small;
-}
-
 /* --- judging --- */
 
 static void refuse(struct auth_dkim_key *key, enum auth_result result, const char *reason)
@@ -126,8 +127,6 @@ static void judge_strength(struct auth_dkim_key *key, struct arena *arena)
         refuse(key, AUTH_POLICY, arena_printf(arena, "key has only %u bits", key->bits));
     else if (key->bits > AUTH_DKIM_KEY_BITS_MAX)
         refuse(key, AUTH_PERMERROR, arena_printf(arena, "key has %u bits", key->bits));
-    else if (!is_exponent_small(key->public_key))
-        refuse(key, AUTH_PERMERROR, "key has an exponent over 64 bits");
 }
 
 static void read_public_key(struct str text, struct arena *arena, struct auth_dkim_key *key)
