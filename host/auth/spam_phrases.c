@@ -1,10 +1,10 @@
-/* A phrase begins with a word and may end within one. Of all the words of a message few share three
- * letters with a phrase, so a set of those is asked first. */
+/* A phrase begins with a word and may end within one. Few words of a message begin with the three letters that
+ * one begins with, so they are found by those. */
 #include "auth/spam_phrases.h"
 
 #include <stdint.h>
 
-#define FILTER_BITS 4096U
+#define BUCKETS 1024U
 
 struct phrase {
     const char *text;
@@ -176,50 +176,41 @@ static const struct phrase phrases[] = {
 };
 
 #define PHRASE_COUNT (sizeof phrases / sizeof *phrases)
+_Static_assert(PHRASE_COUNT < 255, "an index fits a byte");
 
-struct filter {
-    uint64_t words[FILTER_BITS / 64];
-};
-
-/* Of three bytes. */
-static unsigned filter_bit(const char *at)
-{
-    unsigned first = (unsigned char)at[0];
-    unsigned second = (unsigned char)at[1];
-    unsigned third = (unsigned char)at[2];
-    return ((first * 131 + second) * 131 + third) % FILTER_BITS;
-}
-
-static void filter_fill(struct filter *filter)
-{
-    *filter = (struct filter){{0}};
-    for (size_t i = 0; i < PHRASE_COUNT; i++) {
-        unsigned bit = filter_bit(phrases[i].text);
-        filter->words[bit / 64] |= UINT64_C(1) << bit % 64;
-    }
-}
-
-static bool filter_has(const struct filter *filter, const char *at)
-{
-    unsigned bit = filter_bit(at);
-    return filter->words[bit / 64] >> bit % 64 & 1;
-}
-
+/* Phrases by their first three letters: `head` and `next` hold indexes from 1, 0 ends a chain. */
 struct search {
-    struct filter filter;
+    uint8_t head[BUCKETS];
+    uint8_t next[PHRASE_COUNT];
     bool is_found[PHRASE_COUNT];
     double score, best;
     const char *first;
 };
 
-static void look_at_word(struct search *search, struct str text)
+static unsigned bucket_of(const char *at)
+{
+    unsigned first = (unsigned char)at[0];
+    unsigned second = (unsigned char)at[1];
+    unsigned third = (unsigned char)at[2];
+    return ((first * 131 + second) * 131 + third) % BUCKETS;
+}
+
+static void fill(struct search *search)
 {
     for (size_t i = 0; i < PHRASE_COUNT; i++) {
-        const struct phrase *phrase = &phrases[i];
-        if (phrase->text[0] != text.at[0] || search->is_found[i] ||
-            !str_starts(text, str_of(phrase->text)))
+        uint8_t *head = &search->head[bucket_of(phrases[i].text)];
+        search->next[i] = *head;
+        *head = (uint8_t)(i + 1);
+    }
+}
+
+static void look_at_word(struct search *search, struct str text)
+{
+    for (size_t i = search->head[bucket_of(text.at)]; i; i = search->next[i - 1]) {
+        const struct phrase *phrase = &phrases[i - 1];
+        if (search->is_found[i - 1] || !str_starts(text, str_of(phrase->text)))
             continue;
-        search->is_found[i] = true;
+        search->is_found[i - 1] = true;
         search->score += phrase->score;
         if (phrase->score > search->best) {
             search->best = phrase->score;
@@ -228,15 +219,20 @@ static void look_at_word(struct search *search, struct str text)
     }
 }
 
+static bool is_word_byte(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
 double spam_phrases_score(struct str text, const char **first)
 {
     struct search search = {.first = ""};
-    filter_fill(&search.filter);
+    fill(&search);
     bool is_word = false;
     for (size_t i = 0; i + 2 < text.length; i++) {
         bool was_word = is_word;
-        is_word = ascii_alnum(text.at[i]);
-        if (is_word && !was_word && filter_has(&search.filter, text.at + i))
+        is_word = is_word_byte(text.at[i]);
+        if (is_word && !was_word)
             look_at_word(&search, str_from(text, i));
     }
     *first = search.first;

@@ -342,19 +342,11 @@ static struct str body_start(const struct message *message)
     return body;
 }
 
-static bool has_quoted_printable_part(struct str body)
-{
-    return str_find(body, STR("uoted-printable")) >= 0 ||
-           str_find(body, STR("uoted-Printable")) >= 0;
-}
-
 static void read_mail(const struct message *message, struct arena *arena, struct mail *mail)
 {
-    struct str body = body_start(message);
     spam_header_read(message, arena, &mail->header);
-    spam_text_read(body,
-                   mail->header.is_quoted_printable || has_quoted_printable_part(body),
-                   arena, &mail->text);
+    spam_text_read(body_start(message), mail->header.is_quoted_printable, arena,
+                   &mail->text);
 }
 
 static double clamp(double score)

@@ -1,8 +1,9 @@
 #include "auth/spam_text.h"
 
-#define TAG_BYTES_MAX  2000
-#define HOST_BYTES_MAX 253
-#define LINE_BYTES_RUN 60 /* a line of base64 is one word longer than this */
+#define TAG_BYTES_MAX      2000
+#define HOST_BYTES_MAX     253
+#define ENCODING_BYTES_MAX 40
+#define LINE_BYTES_RUN     60 /* a line of base64 is one word longer than this */
 
 struct pass {
     struct str body;
@@ -259,17 +260,19 @@ static int read_escape(struct pass *pass, size_t *bytes)
     return high * 16 + low;
 }
 
-/* `name="x.exe"`, `filename=x.exe`, "filename*=utf-8''x.exe", at the "name". */
+static bool ends_word(const struct pass *pass, struct str word)
+{
+    return pass->length >= word.length &&
+           memcmp(pass->words + pass->length - word.length, word.at, word.length) == 0;
+}
+
+/* `name="x.exe"`, `filename=x.exe`, "filename*=utf-8''x.exe", at the '='. */
 static void note_file_name(struct pass *pass)
 {
     static const char *const endings[] = {".exe", ".scr", ".pif", ".bat", ".com", ".cmd",
                                           ".vbs", ".js",  ".jar", ".lnk", ".iso", ".img",
                                           ".hta", ".wsf", ".ps1", ".msi", NULL};
-    struct str rest = str_from(rest_of(pass), 4);
-    ptrdiff_t equals = str_index(str_part(rest, 0, rest.length < 4 ? rest.length : 4), '=');
-    if (equals < 0)
-        return;
-    rest = str_from(rest, (size_t)equals + 1);
+    struct str rest = str_from(rest_of(pass), 1);
     bool is_quoted = rest.length && rest.at[0] == '"';
     size_t end = is_quoted;
     while (end < rest.length && end < HOST_BYTES_MAX && rest.at[end] != '\r' &&
@@ -278,10 +281,13 @@ static void note_file_name(struct pass *pass)
     pass->text->has_executable |= ends_with_any(str_part(rest, 0, end), endings);
 }
 
-static bool ends_word(const struct pass *pass, struct str word)
+/* "Content-Transfer-Encoding: quoted-printable" of a part, at the ':'. */
+static void note_encoding(struct pass *pass)
 {
-    return pass->length >= word.length &&
-           memcmp(pass->words + pass->length - word.length, word.at, word.length) == 0;
+    struct str rest = str_from(rest_of(pass), 1);
+    if (rest.length > ENCODING_BYTES_MAX)
+        rest.length = ENCODING_BYTES_MAX;
+    pass->is_quoted_printable = str_starts_nocase(str_trim(rest), STR("quoted-printable"));
 }
 
 /* What more there is to note at this byte than the byte itself. */
@@ -292,13 +298,14 @@ static void note_byte(struct pass *pass, char c)
         pass->text->exclamation_count++;
         break;
     case ':':
-        if (str_starts(rest_of(pass), STR("://")) &&
-            (ends_word(pass, STR("http")) || ends_word(pass, STR("https"))))
+        if (ends_word(pass, STR("transfer-encoding")))
+            note_encoding(pass);
+        else if (str_starts(rest_of(pass), STR("://")) &&
+                 (ends_word(pass, STR("http")) || ends_word(pass, STR("https"))))
             note_link(pass, str_from(rest_of(pass), 3));
         break;
-    case 'n':
-    case 'N':
-        if (str_starts_nocase(rest_of(pass), STR("name")))
+    case '=':
+        if (ends_word(pass, STR("name")) || ends_word(pass, STR("name*")))
             note_file_name(pass);
         break;
     default:
@@ -343,21 +350,41 @@ static void read_equals(struct pass *pass)
     pass->at += bytes ? bytes : 1;
 }
 
-static void read_byte(struct pass *pass)
+/* A byte that is_special. */
+static void read_special(struct pass *pass)
 {
     char c = pass->body.at[pass->at];
     if (is_blank(c)) {
         read_blank(pass);
-    } else if (c == '=' && pass->is_quoted_printable) {
-        read_equals(pass);
     } else if (c == '&' && str_starts(rest_of(pass), STR("&nbsp;"))) {
         put_blank(pass);
         pass->at += STR("&nbsp;").length;
     } else if (c != '<' || !read_tag(pass)) {
         note_byte(pass, c);
-        put(pass, c);
-        pass->at++;
+        if (c == '=' && pass->is_quoted_printable) {
+            read_equals(pass);
+        } else {
+            put(pass, c);
+            pass->at++;
+        }
     }
+}
+
+/* Nearly all bytes: in one tight loop. */
+static void read_plain(struct pass *pass)
+{
+    static const bool is_special[256] = {
+        [' '] = true, ['\t'] = true, ['\r'] = true, ['\n'] = true, ['<'] = true,
+        ['='] = true, ['&'] = true,  [':'] = true,  ['!'] = true,
+    };
+    size_t at = pass->at;
+    size_t length = pass->length;
+    while (at < pass->body.length && !is_special[(unsigned char)pass->body.at[at]]) {
+        char c = pass->body.at[at++];
+        pass->words[length++] = c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+    }
+    pass->at = at;
+    pass->length = length;
 }
 
 void spam_text_read(struct str body, bool is_quoted_printable, struct arena *arena,
@@ -369,7 +396,11 @@ void spam_text_read(struct str body, bool is_quoted_printable, struct arena *are
                         .is_quoted_printable = is_quoted_printable,
                         .text = text};
     skip_encoded_line(&pass);
-    while (pass.at < body.length)
-        read_byte(&pass);
+    for (;;) {
+        read_plain(&pass);
+        if (pass.at == body.length)
+            break;
+        read_special(&pass);
+    }
     text->words = (struct str){pass.words, pass.length};
 }

@@ -21,7 +21,7 @@ struct spam_text {
     bool has_executable;    /* an attachment's name ends as a program's does */
 };
 
-/* Reads at most `body` as it is given: the caller bounds it. `is_quoted_printable`: "=3D" is "=", and a line
- * that ends with "=" goes on. Views live in the arena. */
+/* Reads at most `body` as it is given: the caller bounds it. `is_quoted_printable`, until a part says
+ * otherwise: "=3D" is "=", and a line that ends with "=" goes on. Views live in the arena. */
 void spam_text_read(struct str body, bool is_quoted_printable, struct arena *arena,
                     struct spam_text *text);
