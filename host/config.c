@@ -1,5 +1,5 @@
 /* host.yaml: the tables of its options, and the snapshot that they make together with its other parts
- * (config_network.c, config_workers.c) and the rules. */
+ * (config_network.c, config_auth.c, config_workers.c) and the rules. */
 #include "config.h"
 
 #include <errno.h>
@@ -119,7 +119,7 @@ static const struct section {
 #define SECTION_COUNT (sizeof sections / sizeof *sections)
 static const char *const top_keys[] = {
     "log", "dns",    "limits",  "delivery",     "worker_limits", "listen", "dev_listen",
-    "tls", "routes", "workers", "destinations", "postmaster",    NULL};
+    "tls", "routes", "workers", "destinations", "postmaster",    "auth",   NULL};
 static const char *const delivery_keys[] = {"tls", NULL};
 
 void config_each_option(void (*see)(const char *section, const struct option_row *row,
@@ -129,6 +129,8 @@ void config_each_option(void (*see)(const char *section, const struct option_row
     for (size_t i = 0; i < SECTION_COUNT; i++)
         for (size_t row = 0; row < sections[i].table.count; row++)
             see(sections[i].name, &sections[i].table.rows[row], arg);
+    for (size_t row = 0; row < config_auth_options.count; row++)
+        see("auth", &config_auth_options.rows[row], arg);
     for (size_t row = 0; row < config_worker_options.count; row++)
         see("worker_limits", &config_worker_options.rows[row], arg);
 }
@@ -159,6 +161,7 @@ static struct config *config_new(const char *directory, enum config_mode mode)
     for (size_t i = 0; i < SECTION_COUNT; i++)
         options_preset(&sections[i].table, config);
     options_preset(&config_worker_options, &config->worker_limits);
+    options_preset(&config_auth_options, &config->auth);
     config->host_name = system_host_name(arena);
     return config;
 }
@@ -194,6 +197,7 @@ static void read_host_file(struct config *config, struct node *root,
     options_read(&config_worker_options, node_get(root, "worker_limits"), NULL,
                  &config->worker_limits, config->arena, problems);
     finish_texts(config, root, problems);
+    config_read_auth(config, node_get(root, "auth"), problems);
     struct node *delivery = node_get(root, "delivery");
     config->delivery.tls = (enum delivery_tls)options_choice(
         delivery ? node_get(delivery, "tls") : NULL, config_delivery_tls_choices,

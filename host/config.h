@@ -8,6 +8,7 @@
 
 #include "options.h"
 
+#include "auth/options.h"
 #include "delivery/delivery.h"
 #include "net/dns.h"
 #include "net/tls.h"
@@ -40,6 +41,7 @@ struct config {
     struct smtp_options smtp;
     struct delivery_options delivery;
     struct dns_options dns;
+    struct auth_options auth;
     uint64_t shutdown_ms;
     struct tls_certificate *certificates;
     size_t certificate_count;

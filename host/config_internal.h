@@ -1,4 +1,5 @@
-/* Shared by config.c (the snapshot), config_network.c and config_workers.c (parts of host.yaml). */
+/* Shared by config.c (the snapshot), config_network.c, config_auth.c and config_workers.c
+ * (parts of host.yaml). */
 #pragma once
 
 #include "config.h"
@@ -18,6 +19,11 @@ void config_read_routes(struct config *config, struct node *node,
                         struct problem_list *problems);
 void config_read_destinations(struct config *config, struct node *node,
                               struct problem_list *problems);
+
+extern const struct option_table config_auth_options;
+/* Reads `auth:` (may be NULL), once the host has its name. */
+void config_read_auth(struct config *config, struct node *section,
+                      struct problem_list *problems);
 
 /* Reads `workers:` (may be NULL). */
 void config_read_workers(struct config *config, struct node *section,

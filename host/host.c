@@ -248,6 +248,7 @@ static struct delivery *open_delivery(struct host *host, const struct config *co
         return delivery_open_outbox(outbox, err);
     }
     host->dns = dns_open(&config->dns, err);
+    host->router.dns = host->dns;
     return host->dns ? delivery_open(&config->delivery, host->dns, err) : NULL;
 }
 

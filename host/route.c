@@ -12,6 +12,7 @@
 #include "route.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "base/task.h"
@@ -73,6 +74,12 @@ static struct mailbox with_domain(const struct passage *passage, struct mailbox 
     return recipient;
 }
 
+/* Whoever is on a block list may still write there about it. */
+static bool is_postmaster(const struct mailbox *recipient)
+{
+    return str_equal_nocase(recipient->local, STR("postmaster"));
+}
+
 static struct reply refuse_recipient(struct passage *passage,
                                      const struct mailbox *recipient, struct reply reply)
 {
@@ -108,6 +115,11 @@ static struct reply route_recipient_of_session(void *arg,
     case RULE_MAYBE:
         break;
     }
+    struct reply refusal = is_postmaster(&recipient->mailbox)
+                               ? (struct reply){0}
+                               : route_verify_client(passage);
+    if (refusal.code)
+        return refuse_recipient(passage, &recipient->mailbox, refusal);
     unsigned allowed = match.domain->recipients_per_transaction;
     if (allowed > passage->recipients_max)
         allowed = passage->recipients_max;
@@ -140,12 +152,16 @@ void route_send(struct passage *passage, const struct mailbox *destination,
                 struct str headers, struct arena *arena, struct delivery_result *result)
 {
     const struct message *message = passage->message;
-    const struct str parts[] = {message->trace, headers, blob_view(message->raw)};
+    size_t part_count = passage->content_count + 2;
+    struct str *parts = arena_array(arena, struct str, part_count + 1);
+    parts[0] = message->trace;
+    parts[1] = headers;
+    memcpy(parts + 2, passage->content, passage->content_count * sizeof *parts);
     struct delivery_request request = {
         .reverse_path = &message->reverse_path,
         .recipient = destination,
         .parts = parts,
-        .part_count = sizeof parts / sizeof *parts,
+        .part_count = part_count,
         .is_8bit = message->is_8bit,
         .is_utf8 = message->is_utf8,
         .message_id = message->id,
@@ -221,7 +237,11 @@ static struct reply route_one(struct passage *passage, const struct mailbox *rec
     struct message *message = passage->message;
 
     struct rule_question question = {
-        .recipient = recipient, .envelope = message, .message = message};
+        .recipient = recipient,
+        .envelope = message,
+        .message = message,
+        .auth = passage->verdict ? &passage->auth : NULL,
+    };
     struct rule_match match = {0};
     enum rule_found found =
         rule_set_match(passage->config->rules, &question, message->arena, &match);
@@ -264,10 +284,14 @@ static struct reply route_message(void *arg, struct smtp_transaction *transactio
           FIELD("helo", message->client.helo), FIELD_NUMBER("size", message->raw->length),
           FIELD_NUMBER("recipients", transaction->recipient_count));
 
-    struct reply answer = route_one(passage, &transaction->recipients[0].mailbox);
-    for (size_t i = 1; i < transaction->recipient_count; i++) {
+    struct reply answer = route_verify_message(passage);
+    bool is_refused = answer.code != 0;
+    if (is_refused)
+        EVENT(passage->trail, STATUS_MESSAGE_REJECTED,
+              FIELD("reason", reply_line(&answer, message->arena)));
+    for (size_t i = 0; i < transaction->recipient_count && !is_refused; i++) {
         struct reply reply = route_one(passage, &transaction->recipients[i].mailbox);
-        if (weight(&reply) > weight(&answer))
+        if (!answer.code || weight(&reply) > weight(&answer))
             answer = reply;
     }
     EVENT(passage->trail, STATUS_MESSAGE_ANSWERED,

@@ -5,6 +5,7 @@
 
 #include "config.h"
 
+#include "auth/verdict.h"
 #include "delivery/delivery.h"
 #include "mail/message.h"
 #include "smtp/reply.h"
@@ -15,7 +16,8 @@
 struct router {
     struct config *config;
     struct delivery *delivery;
-    /* `postern dev` and `run`: there is no authentication to ask, so reply() is let through without it. */
+    struct dns *dns; /* NULL: nothing is verified */
+    /* `postern dev` and `run`: nothing is verified, so reply() is let through without it. */
     bool is_reply_unchecked;
 };
 
@@ -31,6 +33,10 @@ struct passage {
     struct config *config; /* the snapshot it started with */
     struct message *message;
     struct trail *trail;
+    struct auth_verdict *verdict; /* NULL: nothing is verified */
+    struct rule_auth auth;        /* the same for rules, once the message is verified */
+    struct str *content;          /* raw without forged fields, once the message is in */
+    size_t content_count;
     unsigned recipients_max; /* of the domains named so far */
     unsigned sent_count;     /* what its workers have forwarded or replied */
 };
@@ -42,6 +48,13 @@ void passage_release(struct passage *passage);
 /* Sends the message on to one destination: `headers` ("X-…: …\r\n" lines, may be empty) go on top of it. */
 void route_send(struct passage *passage, const struct mailbox *destination,
                 struct str headers, struct arena *arena, struct delivery_result *result);
+
+/* Each asks what is to be asked (of the client once) and gives the refusal that follows, or a reply of code 0
+ * to go on. After the second the message's trace and content are what is sent on. */
+struct reply route_verify_client(struct passage *passage);
+struct reply route_verify_message(struct passage *passage);
+/* The verdict as a worker sees it (worker/wire.h); empty when nothing was verified. */
+struct str route_auth_value(const struct passage *passage, struct arena *arena);
 
 /* What an upstream refused with, as the sender is told: its own words. */
 struct reply route_upstream_refusal(const struct reply *upstream);

@@ -86,17 +86,19 @@ static void forward(void *arg, struct str recipient, const struct worker_header 
 
 /* --- reply --- */
 
-/* The rules of reply() that do not depend on what is replied; DMARC comes with authentication. */
+/* The rules of reply() that do not depend on what is replied. */
 static int check_may_reply(const struct worker_passage *run, struct err *err)
 {
     if (run->has_replied)
         return err_set(err, -EPERM,
                        "reply: this message has been replied to; once is the limit");
-    if (!run->passage->router->is_reply_unchecked)
+    const struct auth_verdict *verdict = run->passage->verdict;
+    bool has_passed = verdict && verdict->dmarc.result == AUTH_PASS;
+    if (!has_passed && !run->passage->router->is_reply_unchecked)
         return err_set(err, -EPERM,
-                       "reply: the sender has not passed DMARC (it is not verified yet: "
-                       "only `postern dev` "
-                       "and `postern run` let reply() through)");
+                       "reply: the sender has not passed DMARC (%s): a reply might go to"
+                       " somebody who never wrote",
+                       verdict ? auth_result_name(verdict->dmarc.result) : "not verified");
     return reply_check_original(run->passage->message, err);
 }
 
@@ -251,7 +253,10 @@ static struct worker_email email_of(const struct passage *passage,
         .captures = captures,
         .capture_count = match->capture_count,
         .can_be_forwarded = true,
-        .spam_score = -1,
+        .auth = route_auth_value(passage, passage->message->arena),
+        .spam_score = passage->verdict && passage->config->auth.scores_spam
+                          ? passage->verdict->spam_score
+                          : -1,
     };
 }
 

@@ -120,6 +120,7 @@ static int run(void *arg)
     void *worker;
     table_next(trial->config->workers, &at, &name, &worker);
     struct passage *passage = passage_new(&router, trial->message);
+    route_verify_message(passage);
     struct rule_match match = {0};
     struct worker_outcome outcome = {0};
     struct reply reply =

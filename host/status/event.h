@@ -20,6 +20,8 @@
       "Something about an SMTP session that is not about a message.")                      \
     X(RECIPIENT_REFUSED, "recipient.refused", INFO, "RCPT was refused.")                   \
     X(MESSAGE_RECEIVED, "message.received", INFO, "A whole message is in.")                \
+    X(MESSAGE_VERIFIED, "message.verified", INFO,                                          \
+      "SPF, DKIM, DMARC and ARC were looked at.")                                          \
     X(RULE_MATCHED, "rule.matched", INFO, "A rule was found for the recipient.")           \
     X(WORKER_LOG, "worker.log", INFO, "A worker printed or logged.")                       \
     X(WORKER_ENDED, "worker.ended", INFO, "A worker has decided.")                         \

@@ -117,6 +117,7 @@ class Bench:
             "scripts": ".",
             "routes": {"*": {"host": "127.0.0.1", "port": self.sink.port, "tls": "none"}},
             "limits": {"connections": 20000, "connections_per_address": 20000},
+            "auth": "off",
             "log": {"level": "warn"},
         }))
         (rules / "bench.test.yaml").write_text(json.dumps({"domain": "bench.test", "rules": [

@@ -48,6 +48,7 @@ class Rules:
             "listen": [{"address": "127.0.0.1:0"}],
             "state": str(self.state),
             "scripts": str(self.scripts),
+            "auth": "off",
         }
         if upstream:
             self.host["routes"] = {"*": {"host": "127.0.0.1", "port": upstream, "tls": "none"}}

@@ -82,10 +82,10 @@ function Headers:each() end
 ---@field tls? string "TLSv1.3"
 
 ---@class Auth
----@field spf { result: string }
----@field dkim { result: string }[]
----@field dmarc { result: string }
----@field arc { result: string }
+---@field spf { result: string, domain?: string, reason?: string }
+---@field dkim { result: string, domain?: string, selector?: string, algorithm?: string, reason?: string }[]
+---@field dmarc { result: string, domain?: string, policy?: string, reason?: string }
+---@field arc { result: string, sealers?: string[], reason?: string }
 
 ---The worker's variables from host.yaml. Read-only.
 ---@class Env

@@ -95,6 +95,10 @@ static void every_part_is_read(void **state)
               "  .c.test: {host: smart.test, port: 587, tls: verified}\n"
               "  '*': {host: '::1', tls: none}\n"
               "destinations: [me@b.test]\n"
+              "auth:\n"
+              "  {spf: enforce, arc: off, client_timeout: 2s, sealers: [Lists.Test],\n"
+              "   lists: [bl.test, {zone: wl.test, action: allow, codes: 127.0.0.0/30}],\n"
+              "   exempt: {from: [p.test, A@q.test], clients: 10.0.0.0/8}}\n"
               "worker_limits: {cpu_soft: 50ms}\n"
               "workers:\n"
               "  w: {vars: {TEAM: t@b.test}, limits: {memory: 8MiB}}\n");
@@ -113,6 +117,18 @@ static void every_part_is_read(void **state)
     assert_int_equal(worker->options.limits.cpu_soft_ms, 50);
     assert_int_equal(worker->options.limits.memory_bytes, 8 * 1024 * 1024);
     assert_true(str_equal(worker->options.variables[0].value, STR("t@b.test")));
+    const struct auth_options *auth = &config->auth;
+    assert_int_equal(auth->spf, AUTH_ENFORCE);
+    assert_int_equal(auth->arc, AUTH_OFF);
+    assert_int_equal(auth->dmarc, AUTH_ENFORCE);
+    assert_int_equal(auth->client_timeout_ms, 2000);
+    assert_true(str_equal(auth->trusted_sealers[0], STR("lists.test")));
+    assert_true(auth->lists[0].rejects && !auth->lists[0].is_allowed);
+    assert_true(!auth->lists[1].rejects && auth->lists[1].is_allowed);
+    assert_int_equal(auth->lists[1].codes[0].prefix_bits, 30);
+    assert_true(str_equal(auth->exempt_from[0], STR("p.test")));
+    assert_true(str_equal(auth->exempt_from[1], STR("A@q.test")));
+    assert_int_equal(auth->exempt_client_count, 1);
     struct arena *arena = arena_new();
     struct mailbox mailbox;
     mailbox_parse(STR("ME@b.test"), arena, &mailbox);
@@ -150,6 +166,12 @@ static void mistakes_are_told_with_their_place(void **state)
         {LEAST "destinations: [nobody]\n", 3, "me@mail.test"},
         {LEAST "workers: {w: {script: missing.lua}}\n", 3, "missing.lua"},
         {LEAST "workers: [w]\n", 3, "script"},
+        {LEAST "auth: {dmark: off}\n", 3, "dmarc"},
+        {LEAST "auth: {dmarc: maybe}\n", 3, "off, mark, enforce"},
+        {LEAST "auth: {lists: ['not a zone']}\n", 3, "zone"},
+        {LEAST "auth: {lists: [{zone: a.test, codes: 127.0.0}]}\n", 3, "127.0.0.2"},
+        {LEAST "auth: {exempt: everybody}\n", 3, "clients"},
+        {LEAST "auth: on\n", 3, "key: value"},
         {LEAST "log: {level: loud}\n", 1, "debug"},
         {"name: '-'\npostmaster: me@a.test\n", 1, "host name"},
         {"name: [a\n", 2, ""},
@@ -164,6 +186,16 @@ static void mistakes_are_told_with_their_place(void **state)
                      problems.first ? problems.first->line : 0);
         problem_list_close(&problems);
     }
+}
+
+static void auth_can_be_switched_off_as_a_whole(void **state)
+{
+    (void)state;
+    struct config *config = load_well(LEAST "auth: off\n");
+    assert_int_equal(config->auth.dmarc, AUTH_OFF);
+    assert_int_equal(config->auth.authentication, AUTH_OFF);
+    assert_false(config->auth.scores_spam);
+    config_release(config);
 }
 
 static void a_worker_gets_the_modules_that_it_names(void **state)
@@ -213,6 +245,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_part_is_read, open_directory,
                                         remove_directory),
         cmocka_unit_test_setup_teardown(mistakes_are_told_with_their_place, open_directory,
+                                        remove_directory),
+        cmocka_unit_test_setup_teardown(auth_can_be_switched_off_as_a_whole, open_directory,
                                         remove_directory),
         cmocka_unit_test_setup_teardown(a_worker_gets_the_modules_that_it_names,
                                         open_directory, remove_directory),
