@@ -474,11 +474,14 @@ void task_wake(struct task_wait *wait, int result)
         make_ready(wait->task);
 }
 
+/* A timer that is due at once would be served again before any other event of the loop. */
+#define SLEEP_MS_MIN 1
+
 int task_sleep(uint64_t duration_ms)
 {
     struct task_wait never;
     task_wait_init(&never);
-    int result = task_wait(&never, task_in_ms(duration_ms));
+    int result = task_wait(&never, task_in_ms(duration_ms ? duration_ms : SLEEP_MS_MIN));
     return result == -ETIMEDOUT && task_now_ms() < runtime.current->deadline_ms ? 0
                                                                                 : result;
 }
