@@ -1,6 +1,6 @@
 /* RFC 8617 section 5.2 from its step 4 on. All keys are asked for at once; the body is hashed once for each
  * canonicalization, whatever the number of sets (a signature with an l= that is less than the body is
- * refused, so none needs another length). Between two sets other tasks may run. */
+ * refused, so none needs another length). Long chains let other tasks run in between. */
 #include "arc.h"
 
 #include <errno.h>
@@ -12,10 +12,11 @@
 #include "base/task.h"
 #include "mail/canonical.h"
 
-#define FORMS            2
-#define KEYS_MAX         ((size_t)2 * AUTH_ARC_SETS_MAX)
+#define FORMS              2
+#define KEYS_MAX           ((size_t)2 * AUTH_ARC_SETS_MAX)
+#define SETS_WITHOUT_PAUSE 8
 /* What one signature may cover of the header. */
-#define SIGNED_BYTES_MAX ((size_t)1024 * 1024)
+#define SIGNED_BYTES_MAX   ((size_t)1024 * 1024)
 
 /* A key that one or more of the signatures were made with. */
 struct named_key {
@@ -245,6 +246,12 @@ static void conclude(struct auth_arc *arc, struct arena *arena,
         arena_printf(arena, "%s i=%zu: %.*s", field, instance, STR_ARG(finding->reason)));
 }
 
+/* After each of so many sets. */
+static int pause_at(size_t instance)
+{
+    return instance % SETS_WITHOUT_PAUSE == 0 ? task_sleep(0) : 0;
+}
+
 /* Step 5: from the second newest down. Sets `oldest_pass` to the oldest of the row of valid ones, 0 if they all
  * are. */
 static int find_oldest_pass(struct verification *verification, struct auth_arc *arc)
@@ -256,7 +263,7 @@ static int find_oldest_pass(struct verification *verification, struct auth_arc *
             arc->oldest_pass = (unsigned)instance + 1;
             return 0;
         }
-        int result = task_sleep(0);
+        int result = pause_at(instance);
         if (result < 0)
             return result;
     }
@@ -274,7 +281,7 @@ static int check_chain(struct verification *verification, struct auth_arc *arc)
     for (size_t instance = newest; instance > 0 && arc->result != AUTH_FAIL; instance--) {
         finding = check_seal(verification, instance);
         conclude(arc, verification->arena, &finding, "ARC-Seal", instance);
-        int result = instance > 1 ? task_sleep(0) : 0;
+        int result = pause_at(instance);
         if (result < 0)
             return result;
     }
