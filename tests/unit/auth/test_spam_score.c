@@ -345,6 +345,7 @@ static void spam_scores_clearly_higher_than_ham(void **state)
     if (!directory) {
         print_message("no corpus at %s (set POSTERN_CORPUS)\n", folder);
         skip();
+        return;
     }
     struct statistics spam = {0}, ham = {0};
     for (struct dirent *entry; (entry = readdir(directory));)
