@@ -115,7 +115,7 @@ static int confirm_name(void *arg)
 /* The first name, in the order of the answer, that leads back to the client. */
 static void confirm_names(struct reverse_question *reverse, const struct dns_answer *names)
 {
-    struct name_question questions[NAMES_MAX];
+    struct name_question questions[NAMES_MAX] = {{0}};
     struct task_job jobs[NAMES_MAX];
     size_t count = 0;
     for (size_t i = 0; i < names->count && count < NAMES_MAX; i++) {
