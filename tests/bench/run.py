@@ -9,10 +9,12 @@ falls on all of them; figures are medians over the rounds, and ratios are those 
     ceiling   load -> sink
     plain     load -> postern, a rule forwards -> sink
     worker    load -> postern, a script forwards -> sink
+    verified  load -> postern that verifies SPF, DKIM, DMARC and ARC of a signed message, a rule forwards -> sink
 
 Sessions carry one message each, as from the open internet; `kept` is `plain` with 100 in each. CPU time of
 postern is its whole process tree's. Memory is PSS, so that what processes share counts once."""
 import argparse
+import base64
 import json
 import os
 import pathlib
@@ -24,12 +26,18 @@ import sys
 import tempfile
 import time
 
+import dkim
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "integration"))
+from fake_dns import FakeDns  # noqa: E402
+
 TICKS = os.sysconf("SC_CLK_TCK")
 WAYS = {
     "ceiling": ["--to", "plain@bench.test"],
     "plain": ["--to", "plain@bench.test"],
     "worker": ["--to", "worker@bench.test"],
     "kept": ["--to", "plain@bench.test", "--per-connection", "100"],
+    "verified": ["--to", "plain@bench.test", "--from", "anna@sender.test"],
 }
 SCRIPT = """return {
   email = function(message)
@@ -37,6 +45,43 @@ SCRIPT = """return {
   end,
 }
 """
+
+
+SIGNED = "signed"  # folder of the message for `verified`
+
+
+# --- a signed message ---
+
+
+def make_key():
+    """A private key (PEM) and the text of its DNS record."""
+    private = subprocess.run(["openssl", "genrsa", "2048"], check=True, capture_output=True).stdout
+    public = subprocess.run(["openssl", "rsa", "-pubout", "-outform", "DER"], input=private, check=True,
+                            capture_output=True).stdout
+    text = base64.b64encode(public).decode()
+    return private, f'"v=DKIM1; p={text[:200]}" "{text[200:]}"'
+
+
+def sign_message(private):
+    """5 KB, signed by its author's domain, sealed by a forwarder."""
+    body = b"".join(b"A line of the body, as long as such lines are, number %04d.\r\n" % n for n in range(56))
+    message = (b"Authentication-Results: mx.forwarder.test; dkim=pass header.d=sender.test\r\n"
+               b"From: Anna <anna@sender.test>\r\nTo: plain@bench.test\r\nSubject: a signed message\r\n"
+               b"Date: Sun, 22 Nov 2026 12:00:00 +0000\r\nMessage-ID: <1@sender.test>\r\n\r\n" + body)
+    message = dkim.sign(message, b"s1", b"sender.test", private, canonicalize=(b"relaxed", b"relaxed")) + message
+    return b"".join(dkim.arc_sign(message, b"s1", b"forwarder.test", private, b"mx.forwarder.test")) + message
+
+
+def serve_records(record):
+    server = FakeDns()
+    server.records.update({
+        ("sender.test", "TXT"): ['"v=spf1 ip4:192.0.2.0/24 include:spf.sender.test -all"'],
+        ("spf.sender.test", "TXT"): ['"v=spf1 ip4:127.0.0.0/8 -all"'],
+        ("s1._domainkey.sender.test", "TXT"): [record],
+        ("s1._domainkey.forwarder.test", "TXT"): [record],
+        ("_dmarc.sender.test", "TXT"): ['"v=DMARC1; p=reject"'],
+    })
+    return server
 
 
 # --- process trees ---
@@ -104,20 +149,25 @@ class Bench:
         self.bench = options.build / "postern-bench"
         self.sink = Program(self.bench, "sink")
         self.accepted = 0
+        private, record = make_key()
+        (folder / SIGNED).mkdir()
+        (folder / SIGNED / "message.eml").write_bytes(sign_message(private))
+        self.dns = serve_records(record)
 
-    def start_postern(self):
-        rules = self.folder / "rules"
+    def start_postern(self, auth="off"):
+        rules = self.folder / ("verifying" if auth != "off" else "rules")
         rules.mkdir(exist_ok=True)
         (rules / "work.lua").write_text(SCRIPT)
         (rules / "host.yaml").write_text(json.dumps({
             "name": "mx.bench.test",
             "postmaster": "admin@next.test",
             "listen": [{"address": "127.0.0.1:0"}],
-            "state": str(self.folder / "state"),
+            "state": str(rules / "state"),
             "scripts": ".",
             "routes": {"*": {"host": "127.0.0.1", "port": self.sink.port, "tls": "none"}},
             "limits": {"connections": 20000, "connections_per_address": 20000},
-            "auth": "off",
+            "auth": auth,
+            "dns": {"resolver": self.dns.resolver},
             "log": {"level": "warn"},
         }))
         (rules / "bench.test.yaml").write_text(json.dumps({"domain": "bench.test", "rules": [
@@ -129,6 +179,8 @@ class Bench:
 
     def load(self, port, messages, way):
         content = ["--corpus", self.options.corpus] if self.options.corpus else []
+        if way == "verified":
+            content = ["--corpus", self.folder / SIGNED]
         done = subprocess.run([self.bench, "load", "--server", f"127.0.0.1:{port}", "--messages", str(messages),
                                "--sessions", str(self.options.sessions), *content, *WAYS[way]],
                               stdout=subprocess.PIPE, text=True, timeout=600, check=False)
@@ -138,8 +190,9 @@ class Bench:
         self.accepted += messages
         return report
 
-    def measure(self, way, postern):
+    def measure(self, way, posterns):
         """One way, once: rate, latencies, and CPU seconds of both sides."""
+        postern = posterns[way == "verified"]
         port = self.sink.port if way == "ceiling" else postern.port
         sink_before, postern_before = cpu_seconds(self.sink.pid), cpu_seconds(postern.pid)
         report = self.load(port, self.options.messages, way)
@@ -148,15 +201,16 @@ class Bench:
         return report
 
     def rounds(self):
-        postern = self.start_postern()
+        posterns = self.start_postern(), self.start_postern(auth={})
         for way in WAYS:
-            self.load(postern.port, max(20, self.options.messages // 20), way)
+            self.load(posterns[way == "verified"].port, max(20, self.options.messages // 20), way)
         results = []
         for number in range(self.options.rounds):
-            results.append({way: self.measure(way, postern) for way in WAYS})
+            results.append({way: self.measure(way, posterns) for way in WAYS})
             print(f"round {number + 1}: " + ", ".join(
                 f"{way} {report['per_second']:,.0f}/s" for way, report in results[-1].items()), flush=True)
-        postern.stop()
+        for postern in posterns:
+            postern.stop()
         return results
 
     def idle_connection_kib(self):
@@ -175,6 +229,7 @@ class Bench:
         return (after - before) / count
 
     def check_sink(self):
+        self.dns.stop()
         taken = json.loads(self.sink.stop())["messages"]
         if taken != self.accepted:
             sys.exit(f"{self.accepted} messages were accepted, {taken} arrived")
@@ -203,7 +258,7 @@ def figures_of(results, idle_kib, messages):
         for percentile in ("p50", "p99"):
             figures.append(figure(f"{way}_latency_{percentile}", median_of(
                 results, lambda ways: ways[way]["latency_ms"][percentile]), "ms"))
-    for way in ("plain", "worker", "kept"):
+    for way in ("plain", "worker", "kept", "verified"):
         figures.append(figure(f"{way}_cpu", median_of(
             results, lambda ways: ways[way]["postern_cpu"]) / messages * 1000, "CPU s/1000 messages"))
     figures.append(figure("loader_and_sink_cpu", median_of(
@@ -214,6 +269,8 @@ def figures_of(results, idle_kib, messages):
         results, lambda ways: ways["plain"]["postern_cpu"] / ways["plain"]["around_cpu"]), "ratio", ("<=", 2.5)))
     figures.append(figure("worker_vs_plain_forward", median_of(
         results, lambda ways: ways["worker"]["per_second"] / ways["plain"]["per_second"]), "ratio", (">=", 0.85)))
+    figures.append(figure("verify_cpu_vs_plain_forward", median_of(
+        results, lambda ways: ways["verified"]["postern_cpu"] / ways["plain"]["postern_cpu"] - 1), "ratio", ("<=", 1)))
     figures.append(figure("idle_connection_kib", idle_kib, "KiB", ("<=", 24)))
     return figures
 
