@@ -56,8 +56,8 @@ static int find_record(struct spf_check *check, struct str domain,
 
 static int check_host(struct spf_check *check, struct str domain, enum auth_result *result);
 
-/* The check of another domain that a term of `domain`'s record asks for. Returns 1 with its result, 0 if the
- * name it stands for is impossible. */
+/* The check of another domain that a term of `domain`'s record asks for; that there is no record to find is an
+ * error then. Returns 0 with its result, or how the check ends. */
 static int check_other(struct spf_check *check, struct str spec, struct str domain,
                        enum auth_result *found)
 {
@@ -83,6 +83,8 @@ static int match(struct spf_check *check, const struct spf_directive *directive,
     enum auth_result included = AUTH_NONE;
     if (directive->mechanism != SPF_INCLUDE)
         return spf_mechanism_match(check, directive, domain);
+    if (spf_has_unfit_local(check, directive->domain_spec))
+        return 0;
     int result = check_other(check, directive->domain_spec, domain, &included);
     return result < 0 ? result : included == AUTH_PASS;
 }

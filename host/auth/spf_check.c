@@ -93,6 +93,8 @@ bool spf_answer_has_client(const struct spf_check *check, const struct dns_answe
 
 /* --- reverse names --- */
 
+/* What a client's reverse names lack is not the doing of the domain that is checked: nothing is void here. */
+
 /* True if the name's addresses have the client. Failures of DNS are passed over (RFC 7208 section 5.5). */
 static int leads_back(struct spf_check *check, struct str name)
 {
@@ -148,8 +150,7 @@ static bool is_possible_name(struct str name)
     return true;
 }
 
-/* Terms with a local part that no DNS name can carry match nothing (RFC 8616 section 4). */
-static bool has_unfit_local(const struct spf_check *check, struct str spec)
+bool spf_has_unfit_local(const struct spf_check *check, struct str spec)
 {
     return str_has_8bit(check->values.local) &&
            (spf_macro_uses(spec, 's') || spf_macro_uses(spec, 'l'));
@@ -162,7 +163,7 @@ int spf_expand(struct spf_check *check, struct str spec, struct str domain,
     *name = domain;
     if (spec.length == 0)
         return 1;
-    if (has_unfit_local(check, spec))
+    if (spf_has_unfit_local(check, spec))
         return 0;
     values.domain = domain;
     if (spf_macro_uses(spec, 'p')) {

@@ -45,6 +45,9 @@ enum dns_type spf_address_type(const struct spf_check *check);
 bool spf_answer_has_client(const struct spf_check *check, const struct dns_answer *answer,
                            unsigned prefix_bits);
 
+/* True if the domain-spec would have the local part in it, which is not ASCII: its term matches nothing
+ * (RFC 8616 section 4). */
+bool spf_has_unfit_local(const struct spf_check *check, struct str spec);
 /* *name: what the domain-spec (empty: `domain`, whose record it stands in) stands for, in lower case. Returns
  * 1, or 0 if nobody can have such a name. */
 int spf_expand(struct spf_check *check, struct str spec, struct str domain,

@@ -67,7 +67,7 @@ static const struct fake_record records[] = {
     {"include-wrong.test", DNS_TXT, "v=spf1 include:wrong.test +all"},
     {"include-broken.test", DNS_TXT, "v=spf1 include:broken.test +all"},
     {"include-single.test", DNS_TXT, "v=spf1 include:%{d1} +all"},
-    {"include-long.test", DNS_TXT, "v=spf1 include:%{l}.test +all"},
+    {"include-local.test", DNS_TXT, "v=spf1 include:%{l}.test +all"},
     TREE("t0.test"),
     TREE("t1.test"),
     TREE("t2.test"),
@@ -244,6 +244,9 @@ static void check_references(void)
         {V4, "u@include-wrong.test", "permerror", ""},
         {V4, "u@include-broken.test", "temperror", ""},
         {V4, "u@include-single.test", "permerror", ""},
+        {V4, "\xC3\xA4@include-local.test", "pass", "+all"},
+        {V4, "plain@include-local.test", "pass", "include:%{l}.test"},
+        {V4, "a..b@include-local.test", "permerror", ""},
     };
     ASSERT_ROWS(rows);
 }
