@@ -35,7 +35,7 @@ struct auth_options {
     /* With mark, these three quarantine what enforce would refuse. */
     enum auth_mode dmarc;          /* enforce: p=reject is obeyed; enforce */
     enum auth_mode authentication; /* neither SPF pass nor valid DKIM; enforce */
-    enum auth_mode from; /* not one From with one domain, as DMARC finds it; enforce */
+    enum auth_mode from;           /* not one From with one domain; enforce */
 
     const struct auth_list *lists;
     size_t list_count;

@@ -3,6 +3,7 @@
  * before one that waits for the DNS. */
 #include "auth/policy.h"
 
+#include "auth/dmarc_from.h"
 #include "mail/address_list.h"
 #include "mail/domain.h"
 
@@ -136,12 +137,16 @@ static struct str from_address(const struct message *message)
 static bool is_exempt_from(const struct question *question)
 {
     const struct auth_options *options = question->options;
-    struct str domain = question->verdict->dmarc.from_domain;
-    for (size_t i = 0; i < options->exempt_from_count && domain.length; i++) {
+    struct str domain, reason;
+    if (options->exempt_from_count == 0 ||
+        dmarc_from_domain(&question->message->header, question->arena, &domain, &reason) <
+            0)
+        return false;
+    struct str address = from_address(question->message);
+    for (size_t i = 0; i < options->exempt_from_count; i++) {
         struct str exempt = options->exempt_from[i];
-        if (str_index(exempt, '@') < 0
-                ? domain_is_within(domain, exempt)
-                : str_equal_nocase(exempt, from_address(question->message)))
+        if (str_index(exempt, '@') < 0 ? domain_is_within(domain, exempt)
+                                       : str_equal_nocase(exempt, address))
             return true;
     }
     return false;
@@ -149,9 +154,14 @@ static bool is_exempt_from(const struct question *question)
 
 /* --- the checks --- */
 
+/* DMARC has looked at it, unless it is off. */
 static struct auth_decision check_from(const struct question *question)
 {
-    if (question->verdict->dmarc.result != AUTH_PERMERROR)
+    struct str domain, reason;
+    bool is_sound = question->options->dmarc != AUTH_OFF &&
+                    question->verdict->dmarc.result != AUTH_PERMERROR;
+    if (is_sound || dmarc_from_domain(&question->message->header, question->arena, &domain,
+                                      &reason) == 0)
         return accept_it();
     return refuse(550, "5.7.1",
                   "a message needs exactly one From field, with addresses of one domain "

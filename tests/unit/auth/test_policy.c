@@ -9,6 +9,13 @@ static struct auth_options options;
 
 static struct str sealers[2];
 
+static void set_from(const char *value)
+{
+    struct str raw =
+        str_of(arena_printf(message->arena, "From: %s\r\nTo: a@b.test\r\n\r\n", value));
+    header_parse(raw, message->arena, &message->header);
+}
+
 static int open_message(void **state)
 {
     (void)state;
@@ -30,6 +37,7 @@ static int open_message(void **state)
         .trusted_sealers = sealers,
         .trusted_sealer_count = 2,
     };
+    set_from("Anna <anna@from.test>");
     return 0;
 }
 
@@ -216,10 +224,22 @@ static void without_exactly_one_from_domain_it_is_refused(void **state)
     (void)state;
     verdict.spf.result = AUTH_PASS;
     verdict.dmarc = (struct auth_dmarc){.result = AUTH_PERMERROR, .from_domain = STR("")};
+    set_from("a@from.test, b@other.test");
     assert_string_equal(decide(), "550 5.7.1 from");
     options.from = AUTH_MARK;
     assert_string_equal(decide(), "quarantine from");
     options.from = AUTH_OFF;
+    assert_string_equal(decide(), "accept");
+}
+
+static void from_is_looked_at_without_dmarc_too(void **state)
+{
+    (void)state;
+    verdict.spf.result = AUTH_PASS;
+    options.dmarc = AUTH_OFF;
+    set_from("a@from.test, b@other.test");
+    assert_string_equal(decide(), "550 5.7.1 from");
+    set_from("a@from.test, b@from.test");
     assert_string_equal(decide(), "accept");
 }
 
@@ -266,13 +286,6 @@ static void what_is_certain_goes_before_what_waits_for_the_dns(void **state)
     assert_string_equal(decide(), "451 4.7.26 authentication");
     verdict.spf.result = AUTH_FAIL;
     assert_string_equal(decide(), "550 5.7.26 authentication");
-}
-
-static void set_from(const char *value)
-{
-    struct str raw =
-        str_of(arena_printf(message->arena, "From: %s\r\nTo: a@b.test\r\n\r\n", value));
-    header_parse(raw, message->arena, &message->header);
 }
 
 static void who_is_exempt_is_not_refused(void **state)
@@ -402,6 +415,7 @@ int main(void)
         message_test(trusted_sealers_may_override_dmarc),
         message_test(a_trusted_sealer_also_stands_for_authentication),
         message_test(without_exactly_one_from_domain_it_is_refused),
+        message_test(from_is_looked_at_without_dmarc_too),
         message_test(spf_dkim_and_arc_refuse_only_when_enforced),
         message_test(what_is_certain_goes_before_what_waits_for_the_dns),
         message_test(who_is_exempt_is_not_refused),
