@@ -69,12 +69,13 @@ install_packages() {
 # --- building ---
 
 # Quiet as long as all is well.
-build() { # PRESET
-    local log="build/$1.log"
+build() { # PRESET [TARGET...]
+    local preset=$1 log="build/$1.log"
+    shift
     mkdir -p build
-    if ! { cmake --preset "$1" && cmake --build --preset "$1"; } >"$log" 2>&1; then
+    if ! { cmake --preset "$preset" && cmake --build "build/$preset" ${1:+--target "$@"}; } >"$log" 2>&1; then
         tail -n 80 "$log" >&2
-        echo "./do: the $1 build failed; all it said is in $log" >&2
+        echo "./do: the $preset build failed; all it said is in $log" >&2
         return 1
     fi
 }
@@ -139,7 +140,7 @@ sum_up() {
 
 do_run() {
     need_packages "${build_packages[@]}"
-    build release
+    build release postern
     exec build/release/postern dev rules "$@"
 }
 
@@ -156,8 +157,8 @@ do_fuzz() {
 }
 
 do_bench() {
-    need_packages "${build_packages[@]}" python3
-    build release
+    need_packages "${build_packages[@]}" openssl python3 python3-dkim python3-dnspython
+    build release postern postern-bench
     /usr/bin/python3 tests/bench/run.py --build build/release "$@"
 }
 
@@ -169,7 +170,7 @@ do_test() {
     stage 'lint' tests/lint/run build/dev
     junit_stage 'unit tests and dialogues' build/ctest.xml unit_tests
     junit_stage 'integration' build/pytest.xml integration_tests
-    stage 'fuzz' tests/fuzz/run build/fuzz
+    stage 'fuzz' env FUZZ_OTHERS_SECONDS="${FUZZ_OTHERS_SECONDS:-15}" tests/fuzz/run build/fuzz
     stage 'bench, a smoke run' /usr/bin/python3 tests/bench/run.py --build build/release --smoke
     sum_up
 }
