@@ -125,8 +125,10 @@ static struct extent measure(const struct header *header)
     return extent;
 }
 
-static struct str extent_fault(const struct extent *extent)
+static struct str extent_fault(const struct extent *extent, const struct header *header)
 {
+    if (extent->count && header->count == HEADER_FIELDS_MAX)
+        return STR("the message has more fields than are looked at");
     if (extent->count > AUTH_ARC_SETS_MAX)
         return STR("there are more than 50 sets");
     if (!extent->is_even)
@@ -155,7 +157,7 @@ int arc_chain_read(const struct header *header, uint64_t received_ms, struct are
     struct reading reading = {received_ms, arena, chain};
     struct extent extent = measure(header);
     *chain = (struct arc_chain){0};
-    *reason = extent_fault(&extent);
+    *reason = extent_fault(&extent, header);
     if (reason->length)
         return -EINVAL;
     chain->count = extent.count;

@@ -33,6 +33,7 @@ struct arc_chain {
 /* Reads the chain of a message received at `received_ms` (Unix time): steps 1 to 3 of section 5.2. Returns 0
  * with its sets, none for a message without; or -EINVAL and *reason when its structure is not valid:
  * a field without instance, a set that lacks one of its fields or has it twice, a gap, more than
- * AUTH_ARC_SETS_MAX sets, too many bytes, a cv= that is not that of its place. */
+ * AUTH_ARC_SETS_MAX sets, too many bytes, fields that the index of the header may lack, a cv= that is
+ * not that of its place. */
 int arc_chain_read(const struct header *header, uint64_t received_ms, struct arena *arena,
                    struct arc_chain *chain, struct str *reason);

@@ -380,6 +380,11 @@ static void check_sizes(void)
     sealer_add(&sealed, &(struct sealing){.extra = repeated("; a=b", 5000)});
     assert_result(sealed.raw, AUTH_FAIL, "has no i=");
     sealed = sealed_message(1);
+    sealed.raw = arena_printf(arena, "%s%s", repeated("X: y\r\n", HEADER_FIELDS_MAX - 7),
+                              sealed.raw);
+    assert_result(sealed.raw, AUTH_PASS, "");
+    assert_result(arena_printf(arena, "X: y\r\n%s", sealed.raw), AUTH_FAIL, "more fields");
+    sealed = sealed_message(1);
     sealer_edit(&sealed, "Hello", repeated("h", (size_t)1100 * 1024));
     assert_result(sealed.raw, AUTH_FAIL, "covers too much");
 }
