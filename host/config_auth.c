@@ -2,6 +2,7 @@
  * mail is exempt. */
 #include "config_internal.h"
 
+#include "auth/rspamd.h"
 #include "mail/domain.h"
 
 #define ROW(member) offsetof(struct auth_options, member)
@@ -170,6 +171,18 @@ static void read_exempt(struct config *config, struct node *node,
                      "expected {from: [domain.test], clients: [192.0.2.0/24]}");
 }
 
+static void read_rspamd(struct config *config, const struct node *node,
+                        struct problem_list *problems)
+{
+    if (!node)
+        return;
+    config->auth.asks_rspamd = true;
+    if (node->kind != NODE_TEXT ||
+        auth_rspamd_address(node->text, &config->auth.rspamd) < 0)
+        node_problem(node, problems,
+                     "expected the address of an Rspamd, such as http://127.0.0.1:11333");
+}
+
 /* `auth: off`, and `postern dev`, which has no DNS to ask. */
 static void switch_off(struct auth_options *options)
 {
@@ -183,8 +196,8 @@ void config_read_auth(struct config *config, struct node *section,
                       struct problem_list *problems)
 {
     static const char *const keys[] = {
-        "spf",  "dkim",  "arc",     "dmarc",  "authentication",
-        "from", "lists", "sealers", "exempt", NULL};
+        "spf",     "dkim",   "arc",    "dmarc", "authentication", "from", "lists",
+        "sealers", "exempt", "rspamd", NULL};
     bool is_off =
         section && section->kind == NODE_TEXT && str_equal(section->text, STR("off"));
     config->auth.authserv_id = str_of(config->host_name);
@@ -195,6 +208,7 @@ void config_read_auth(struct config *config, struct node *section,
         read_lists(config, node_get(section, "lists"), problems);
         read_sealers(config, node_get(section, "sealers"), problems);
         read_exempt(config, node_get(section, "exempt"), problems);
+        read_rspamd(config, node_get(section, "rspamd"), problems);
     }
     if (is_off || config->mode == CONFIG_DEV)
         switch_off(&config->auth);

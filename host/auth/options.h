@@ -27,7 +27,7 @@ struct auth_list {
 #define AUTH_LISTS_MAX 32
 
 struct auth_options {
-    struct str authserv_id; /* in Authentication-Results: the host's name, normal form */
+    struct str authserv_id; /* in Authentication-Results: the host's name */
 
     enum auth_mode spf;  /* enforce: `fail` is refused; mark */
     enum auth_mode dkim; /* enforce: no valid signature is refused; mark */
@@ -55,6 +55,8 @@ struct auth_options {
     uint32_t client_timeout_ms;  /* for what is asked about the client: 5 s */
     uint32_t message_timeout_ms; /* for what is asked about a message: 20 s */
 
-    bool scores_spam;      /* by our own rules; true */
-    struct str rspamd_url; /* "http://127.0.0.1:11333", or empty: no Rspamd is asked */
+    bool scores_spam; /* by our own rules; true */
+    bool
+        asks_rspamd; /* for the score instead; our own stands in where it does not answer */
+    struct net_address rspamd;
 };

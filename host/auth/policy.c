@@ -130,8 +130,7 @@ static struct str from_address(const struct message *message)
     if (header_count(&message->header, STR("From")) != 1 ||
         address_list_parse(value, message->arena, &mailbox, 1) != 1)
         return STR("");
-    return str_of(arena_printf(message->arena, "%.*s@%.*s", STR_ARG(mailbox.local),
-                               STR_ARG(mailbox.domain)));
+    return mailbox_ascii_text(&mailbox, message->arena);
 }
 
 static bool is_exempt_from(const struct question *question)

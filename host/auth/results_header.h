@@ -10,7 +10,7 @@
 /* --- forged ones --- */
 
 /* The fields of `raw` that must not go on: every X-Postern- field, and each Authentication-Results with our
- * authserv-id or without one that can be read (somebody downstream might read ours in it). `ranges` are whole
+ * authserv-id (a domain, in any form) or without one that can be read (somebody downstream might read ours in it). `ranges` are whole
  * fields as views into `raw`, in order, in the arena; returns how many. Fields that the index left out
  * (past HEADER_FIELDS_MAX) are looked at too. */
 size_t auth_results_forged(struct str raw, const struct header *header,

@@ -317,6 +317,9 @@ size_t auth_results_forged(struct str raw, const struct header *header,
                            struct str authserv_id, struct arena *arena, struct str **ranges)
 {
     struct range_list list = {.arena = arena};
+    struct str normal;
+    if (domain_normalize(authserv_id, arena, &normal) == 0)
+        authserv_id = normal;
     struct header part = *header;
     add_forged(&part, authserv_id, &list);
     struct str section = str_part(raw, 0, header->body_offset);

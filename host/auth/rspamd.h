@@ -8,7 +8,7 @@
 #include "base/err.h"
 #include "mail/message.h"
 
-/* What auth_options.rspamd_url may be: "http://127.0.0.1:11333", an IP address with a port. 0 or -EINVAL. */
+/* How its place is written: "http://127.0.0.1:11333", an IP address with a port. 0 or -EINVAL. */
 int auth_rspamd_address(struct str url, struct net_address *address);
 
 /* Asks about the message: its score, of what Rspamd rejects at, becomes `spam_score` (0 to 5), its action and

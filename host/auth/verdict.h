@@ -119,4 +119,5 @@ struct auth_verdict {
     bool is_quarantined;     /* mark: a policy says so */
     double spam_score;       /* 0 to 5 */
     struct str spam_reasons; /* the rules that counted: "html_only=0.5 …" */
+    struct str spam_note;    /* why Rspamd gave no score, for the log; else empty */
 };

@@ -3,12 +3,16 @@
 #include "auth/arc.h"
 #include "auth/dkim.h"
 #include "auth/dmarc.h"
+#include "auth/rspamd.h"
 #include "auth/spam_score.h"
 #include "auth/spf.h"
 #include "base/task.h"
 
+#define RSPAMD_TIMEOUT_MS 5000
+
 struct verification {
     struct dns *dns;
+    const struct auth_options *options;
     struct message *message;
     struct auth_verdict *verdict;
     uint64_t deadline_ms;
@@ -53,12 +57,27 @@ static int evaluate_dmarc(const struct verification *work)
                                &work->verdict->dmarc);
 }
 
+static int ask_rspamd(void *arg)
+{
+    struct verification *work = arg;
+    uint64_t deadline_ms = task_in_ms(RSPAMD_TIMEOUT_MS);
+    struct err err;
+    int result =
+        auth_rspamd_score(&work->options->rspamd, work->message,
+                          deadline_ms < work->deadline_ms ? deadline_ms : work->deadline_ms,
+                          work->verdict, &err);
+    if (result < 0)
+        work->verdict->spam_note =
+            str_of(arena_printf(work->message->arena, "%s", err.text));
+    return result;
+}
+
 int auth_verify(struct dns *dns, const struct auth_options *options,
                 struct message *message, struct auth_verdict *verdict)
 {
-    struct verification work = {dns, message, verdict,
+    struct verification work = {dns, options, message, verdict,
                                 task_in_ms(options->message_timeout_ms)};
-    struct task_job jobs[3];
+    struct task_job jobs[4];
     size_t count = 0;
     task_stage("verifying the sender");
     if (options->spf != AUTH_OFF)
@@ -67,10 +86,15 @@ int auth_verify(struct dns *dns, const struct auth_options *options,
         jobs[count++] = (struct task_job){verify_dkim, &work, 0};
     if (options->arc != AUTH_OFF)
         jobs[count++] = (struct task_job){verify_arc, &work, 0};
+    struct task_job *rspamd = NULL;
+    if (options->scores_spam && options->asks_rspamd) {
+        rspamd = &jobs[count++];
+        *rspamd = (struct task_job){ask_rspamd, &work, 0};
+    }
     int result = task_gather("verification", jobs, count);
     if (result == 0 && options->dmarc != AUTH_OFF)
         result = evaluate_dmarc(&work);
-    if (result == 0 && options->scores_spam)
+    if (result == 0 && options->scores_spam && (!rspamd || rspamd->result < 0))
         auth_spam_score(message, message->arena, verdict);
     return result;
 }

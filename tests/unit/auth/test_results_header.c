@@ -179,7 +179,7 @@ static size_t count_forged(struct str raw, struct str **ranges)
 {
     struct header header;
     header_parse(raw, arena, &header);
-    return auth_results_forged(raw, &header, STR("mx.example.test"), arena, ranges);
+    return auth_results_forged(raw, &header, STR("MX.example.test"), arena, ranges);
 }
 
 static void forged_fields_are_found_in_every_dress(void **state)

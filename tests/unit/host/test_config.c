@@ -98,7 +98,8 @@ static void every_part_is_read(void **state)
               "auth:\n"
               "  {spf: enforce, arc: off, client_timeout: 2s, sealers: [Lists.Test],\n"
               "   lists: [bl.test, {zone: wl.test, action: allow, codes: 127.0.0.0/30}],\n"
-              "   exempt: {from: [p.test, A@q.test], clients: 10.0.0.0/8}}\n"
+              "   exempt: {from: [p.test, A@q.test], clients: 10.0.0.0/8},\n"
+              "   rspamd: 'http://127.0.0.1:11334'}\n"
               "worker_limits: {cpu_soft: 50ms}\n"
               "workers:\n"
               "  w: {vars: {TEAM: t@b.test}, limits: {memory: 8MiB}}\n");
@@ -129,6 +130,8 @@ static void every_part_is_read(void **state)
     assert_true(str_equal(auth->exempt_from[0], STR("p.test")));
     assert_true(str_equal(auth->exempt_from[1], STR("A@q.test")));
     assert_int_equal(auth->exempt_client_count, 1);
+    assert_true(auth->asks_rspamd);
+    assert_int_equal(net_address_port(&auth->rspamd), 11334);
     struct arena *arena = arena_new();
     struct mailbox mailbox;
     mailbox_parse(STR("ME@b.test"), arena, &mailbox);
@@ -171,6 +174,7 @@ static void mistakes_are_told_with_their_place(void **state)
         {LEAST "auth: {lists: ['not a zone']}\n", 3, "zone"},
         {LEAST "auth: {lists: [{zone: a.test, codes: 127.0.0}]}\n", 3, "127.0.0.2"},
         {LEAST "auth: {exempt: everybody}\n", 3, "clients"},
+        {LEAST "auth: {rspamd: localhost}\n", 3, "http://127.0.0.1:11333"},
         {LEAST "auth: on\n", 3, "key: value"},
         {LEAST "log: {level: loud}\n", 1, "debug"},
         {"name: '-'\npostmaster: me@a.test\n", 1, "host name"},
