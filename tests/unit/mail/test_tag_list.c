@@ -21,29 +21,10 @@ static const char *const good[] = {
 };
 
 static const char *const bad[] = {
-    "",
-    " ",
-    ";",
-    "v",
-    "=1",
-    "v=1;;a=2",
-    ";v=1",
-    "9v=1",
-    "v-x=1",
-    "_v=1",
-    "v=1;v=2",
-    "v=1; v =1",
-    "v=1\rx",
-    "v=1\r\nx=2",
-    "v=1\nx",
-    "v=\x01",
-    "v=1;a",
-    "v=1; =2",
-    "v=a\x7F"
-    "b",
-    "v=1\r\n",
-    "a b=c",
-    "\r\nv=1",
+    "",        " ",          ";",       "v",      "=1",      "v=1;;a=2",
+    ";v=1",    "9v=1",       "v-x=1",   "_v=1",   "v=1;v=2", "v=1; v =1",
+    "v=1\rx",  "v=1\r\nx=2", "v=1\nx",  "v=\x01", "v=1;a",   "v=1; =2",
+    "v=a\x7F", "b",          "v=1\r\n", "a b=c",  "\r\nv=1",
 };
 
 static void well_formed_lists_are_read(void **state)
