@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <string.h>
 
 #include "auth/spam_score.h"
 #include "base/buf.h"
@@ -179,7 +180,7 @@ int auth_rspamd_score(const struct net_address *rspamd, const struct message *me
     if (result == 0)
         result = read_answer(stream, deadline_ms, &answer);
     if (result < 0)
-        err_set(err, result, "%s", uv_strerror(result));
+        err_set(err, result, "%s", strerror(-result));
     else
         result = take_answer(buf_view(&answer), message->arena, verdict, err);
     if (result < 0)
