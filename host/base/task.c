@@ -113,8 +113,8 @@ static void after_switch_to_loop(void)
 static void before_switch_to_loop(struct task *task)
 {
 #ifdef TASK_ASAN
-    __sanitizer_start_switch_fiber(task->is_ended ? NULL : &task->asan_stack,
-                                   runtime.loop_stack, runtime.loop_stack_bytes);
+    __sanitizer_start_switch_fiber(&task->asan_stack, runtime.loop_stack,
+                                   runtime.loop_stack_bytes);
 #else
     (void)task;
 #endif
@@ -135,6 +135,7 @@ static void after_switch_to_task(struct task *task)
 /* ASan follows swapcontext; its longjmp would take the stacks for one. */
 static void switch_to_task(struct task *task)
 {
+    task->has_begun = true;
     swapcontext(&runtime.loop_context, &task->context);
 }
 
@@ -212,14 +213,17 @@ static void task_main(void)
 {
     struct task *task = runtime.current;
     after_switch_to_task(task);
-    task->result = task->fn(task->arg);
-    task->is_ended = true;
-    uv_timer_stop(&task->timer);
-    list_remove(&task->live);
-    runtime.live_count--;
-    task_wake(&task->ended, 0);
-    before_switch_to_loop(task);
-    switch_to_loop(task);
+    for (;;) { /* once for every function that this stack is given, out of the pool */
+        task->result = task->fn(task->arg);
+        task->is_ended = true;
+        uv_timer_stop(&task->timer);
+        list_remove(&task->live);
+        runtime.live_count--;
+        task_wake(&task->ended, 0);
+        before_switch_to_loop(task);
+        switch_to_loop(task);
+        after_switch_to_task(task);
+    }
 }
 
 /* --- stacks --- */
@@ -346,15 +350,14 @@ struct task *task_start(const char *name, task_fn *fn, void *arg)
     task->deadline_ms = TASK_FOREVER;
     task->stage_since_ms = task_now_ms();
     task->cancelled = task->is_ready = task->is_ended = task->uncancellable = false;
-    task->has_begun = false;
     task->has_handle = true;
     task->gathering = NULL;
-    task->asan_stack = NULL;
     task->stage[0] = '\0';
     list_init(&task->ready);
     list_append(&runtime.live, &task->live);
     runtime.live_count++;
-    set_up_context(task);
+    if (!task->has_begun)
+        set_up_context(task);
     make_ready(task);
     return task;
 }

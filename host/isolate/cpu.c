@@ -14,6 +14,9 @@
 
 static struct isolate *ticking;
 
+/* As of the last look: what the loop does between two runs counts as the next one's, which saves a look. */
+static uint64_t seen_ns;
+
 static uint64_t cpu_now_ns(void)
 {
     struct timespec now;
@@ -53,6 +56,7 @@ static void on_tick(int signal_number)
 int cpu_open(struct isolate *isolate)
 {
     ticking = isolate;
+    seen_ns = cpu_now_ns();
     struct sigaction action = {.sa_handler = on_tick, .sa_flags = SA_RESTART};
     struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGXCPU};
     struct itimerspec tick = {{0, TICK_NS}, {0, TICK_NS}};
@@ -66,14 +70,15 @@ int cpu_open(struct isolate *isolate)
 
 uint64_t cpu_used_ns(const struct run *run)
 {
-    return cpu_now_ns() - run->isolate->gauge->run_cpu_ns;
+    seen_ns = cpu_now_ns();
+    return seen_ns - run->isolate->gauge->run_cpu_ns;
 }
 
 void cpu_enter(struct run *run)
 {
     struct isolate *isolate = run->isolate;
     isolate->run = run;
-    isolate->gauge->run_cpu_ns = cpu_now_ns() - run->cpu_ns;
+    isolate->gauge->run_cpu_ns = seen_ns - run->cpu_ns;
     isolate->gauge->run = run->id;
 }
 
