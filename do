@@ -6,8 +6,8 @@ cd "$(dirname "$0")"
 
 build_packages=(
     cmake gcc git libc6-dev ninja-build pkg-config
-    libidn2-dev libjansson-dev libluajit-5.1-dev libpcre2-dev libseccomp-dev libssl-dev libunbound-dev
-    libuv1-dev libyaml-dev libcmocka-dev
+    libcurl4-openssl-dev libidn2-dev libjansson-dev libluajit-5.1-dev libpcre2-dev libseccomp-dev libssl-dev
+    libunbound-dev libuv1-dev libyaml-dev libcmocka-dev
 )
 lint_packages=(clang-format-14 clang-tidy-14 cppcheck lua-check python3)
 fuzz_packages=(clang-14 libclang-rt-14-dev)

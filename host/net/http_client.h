@@ -1,0 +1,43 @@
+/* An HTTP/1.1 client for tasks: libcurl's multi interface on the loop. Connections are kept and shared by all
+ * requests of a client. http and https only, the peer's certificate verified; no redirects, no proxies, no
+ * cookies, no compression. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+
+struct http_client;
+
+struct http_client *http_client_open(struct err *err);
+/* When no request is under way any more. NULL is ignored. */
+void http_client_close(struct http_client *client);
+
+struct http_field {
+    const char *name;
+    struct str value; /* -EINVAL if it has a control character in it */
+};
+
+struct http_request {
+    const char *method; /* "GET", "POST" … */
+    const char *url;
+    const struct http_field *fields;
+    size_t field_count;
+    struct str body; /* not copied: stays until the request returns; none with GET */
+    size_t response_bytes_max;
+};
+
+struct http_response {
+    unsigned status;
+    struct str body; /* in the arena, with a NUL behind it */
+};
+
+/* Returns 0 with any status the server gave; else a negative errno value, with the reason in `err`: -EINVAL (a
+ * URL or a field that is none), -EMSGSIZE (a body longer than the request allows), -ECONNREFUSED or -EIO (no
+ * connection, no HTTP), -EACCES (a certificate that does not prove the peer), -ETIMEDOUT, -ECANCELED. */
+int http_client_request(struct http_client *client, const struct http_request *request,
+                        uint64_t deadline_ms, struct arena *arena,
+                        struct http_response *response, struct err *err);
