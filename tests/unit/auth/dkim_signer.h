@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
+#include <openssl/param_build.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 
@@ -23,15 +25,48 @@ struct signer {
     char public_text[1024]; /* the value of p= */
 };
 
-static inline void signer_open_rsa(struct signer *signer, unsigned bits)
+static inline void signer_publish_rsa(struct signer *signer, const EVP_PKEY *key)
 {
     unsigned char der[750];
     unsigned char *at = der;
+    int length = i2d_PUBKEY(key, NULL);
+    assert_true(length > 0 && (size_t)length < sizeof der);
+    assert_int_equal(i2d_PUBKEY(key, &at), length);
+    EVP_EncodeBlock((unsigned char *)signer->public_text, der, length);
+}
+
+static inline void signer_open_rsa(struct signer *signer, unsigned bits)
+{
     signer->key = EVP_RSA_gen(bits);
     assert_non_null(signer->key);
-    int length = i2d_PUBKEY(signer->key, &at);
-    assert_true(length > 0 && (size_t)length < sizeof der);
-    EVP_EncodeBlock((unsigned char *)signer->public_text, der, length);
+    signer_publish_rsa(signer, signer->key);
+}
+
+/* One that publishes a key of such measures, which nobody has, and signs with the key of `other`. */
+static inline void signer_open_pretended(struct signer *signer, const struct signer *other,
+                                         int bits, int exponent_bits)
+{
+    EVP_PKEY *key = NULL;
+    BIGNUM *modulus = BN_new();
+    BIGNUM *exponent = BN_new();
+    BN_rand(modulus, bits, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ODD);
+    BN_rand(exponent, exponent_bits, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ODD);
+    OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
+    OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_N, modulus);
+    OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_E, exponent);
+    OSSL_PARAM *parameters = OSSL_PARAM_BLD_to_param(builder);
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+    EVP_PKEY_fromdata_init(context);
+    assert_int_equal(EVP_PKEY_fromdata(context, &key, EVP_PKEY_PUBLIC_KEY, parameters), 1);
+    signer_publish_rsa(signer, key);
+    signer->key = other->key;
+    EVP_PKEY_up_ref(signer->key);
+    EVP_PKEY_CTX_free(context);
+    OSSL_PARAM_free(parameters);
+    OSSL_PARAM_BLD_free(builder);
+    BN_free(modulus);
+    BN_free(exponent);
+    EVP_PKEY_free(key);
 }
 
 static inline void signer_open_ed25519(struct signer *signer)

@@ -64,7 +64,7 @@
 
 /* --- the fixture --- */
 
-static struct signer rsa, weak, large, ed25519;
+static struct signer rsa, weak, large, slow, ed25519;
 static struct fake_dns fake;
 static struct dns *dns;
 static struct arena *arena;
@@ -85,6 +85,7 @@ static const struct key_row {
     {"every", &rsa, "s=*; x=unknown; p=%", AUTH_PASS, ""},
     {"alg25519", &ed25519, "v=DKIM1; k=ed25519; p=%", AUTH_PASS, ""},
     {"large", &large, "k=rsa; p=%", AUTH_PERMERROR, "key has 4104 bits"},
+    {"slow", &slow, "k=rsa; p=%", AUTH_PERMERROR, "no key of its kind"},
     {"weak", &weak, "k=rsa; p=%", AUTH_POLICY, "key has only 768 bits"},
     {"revoked", &rsa, "v=DKIM1; p=", AUTH_PERMERROR, "key was revoked"},
     {"nop", &rsa, "v=DKIM1; k=rsa", AUTH_PERMERROR, "no key record"},
@@ -152,8 +153,9 @@ static int open_keys(void **state)
 {
     (void)state;
     signer_open_rsa(&rsa, 2048);
-    signer_open_rsa(&weak, 768);
-    signer_open_rsa(&large, 4104);
+    signer_open_pretended(&weak, &rsa, 768, 17);
+    signer_open_pretended(&large, &rsa, 4104, 17);
+    signer_open_pretended(&slow, &rsa, 2048, 65);
     signer_open_ed25519(&ed25519);
     record_arena = arena_new();
     for (size_t i = 0; i < KEY_COUNT; i++) {
@@ -175,6 +177,7 @@ static int close_keys(void **state)
     signer_close(&rsa);
     signer_close(&weak);
     signer_close(&large);
+    signer_close(&slow);
     signer_close(&ed25519);
     arena_free(record_arena);
     return 0;
