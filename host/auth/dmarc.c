@@ -263,6 +263,7 @@ static int evaluate(struct dns *dns, const struct auth_dmarc_input *input,
     if (result == 0 && evaluation.policy)
         result = apply_record(&evaluation);
     dmarc->query_count += evaluation.author.query_count;
+    dmarc_walk_tell(&evaluation.author, dmarc);
     dmarc->organizational_domain = evaluation.is_author_walked
                                        ? evaluation.end.organizational_domain
                                    : evaluation.policy ? dmarc->from_domain

@@ -62,8 +62,11 @@ static void read_answer(const struct dns_answer *answer, struct arena *arena,
             count++;
         }
     level->has_record = count == 1;
-    if (level->has_record)
+    level->has_several = count > 1;
+    if (level->has_record) {
+        level->text = found->text;
         dmarc_record_parse(found->text, arena, &level->record);
+    }
 }
 
 struct level_question {
@@ -145,4 +148,24 @@ struct dmarc_walk_end dmarc_walk_finish(const struct dmarc_walk *walk)
             break;
     }
     return end;
+}
+
+void dmarc_walk_tell(const struct dmarc_walk *walk, struct auth_dmarc *dmarc)
+{
+    for (size_t i = 0; i < walk->count; i++) {
+        const struct dmarc_level *level = &walk->levels[i];
+        if (!level->is_asked)
+            continue;
+        size_t length = level->text.length;
+        dmarc->steps[dmarc->step_count++] = (struct auth_dmarc_step){
+            .domain = level->domain,
+            .found = level->is_failed     ? DMARC_FOUND_FAILURE
+                     : level->has_several ? DMARC_FOUND_SEVERAL
+                     : level->has_record  ? DMARC_FOUND_RECORD
+                                          : DMARC_FOUND_NOTHING,
+            .record = str_part(level->text, 0,
+                               length < DMARC_RECORD_BYTES_TOLD ? length
+                                                                : DMARC_RECORD_BYTES_TOLD),
+        };
+    }
 }

@@ -8,13 +8,15 @@
 #include "base/arena.h"
 #include "net/dns.h"
 
-#define DMARC_WALK_LEVELS_MAX 8
+#define DMARC_WALK_LEVELS_MAX AUTH_DMARC_STEPS_MAX
 
 struct dmarc_level {
     struct str domain;
     bool is_asked;
     bool is_failed;  /* by the DNS; no word about a record then */
     bool has_record; /* exactly one DMARC record is published */
+    bool has_several;
+    struct str text; /* of the one record */
     struct dmarc_record record;
 };
 
@@ -47,3 +49,6 @@ struct dmarc_walk_end {
     const struct dmarc_level *inherited;
 };
 struct dmarc_walk_end dmarc_walk_finish(const struct dmarc_walk *walk);
+
+/* For people to read: the names that were asked for, and what was found there. */
+void dmarc_walk_tell(const struct dmarc_walk *walk, struct auth_dmarc *dmarc);

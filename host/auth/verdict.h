@@ -69,6 +69,21 @@ struct auth_arc {
     struct str reason;
 };
 
+/* What stands at "_dmarc.<domain>". */
+enum auth_dmarc_found {
+    DMARC_FOUND_NOTHING,
+    DMARC_FOUND_RECORD,
+    DMARC_FOUND_SEVERAL, /* which discard each other */
+    DMARC_FOUND_FAILURE, /* of the DNS */
+};
+struct auth_dmarc_step {
+    struct str domain;
+    enum auth_dmarc_found found;
+    struct str record; /* its text, cut at DMARC_RECORD_BYTES_TOLD */
+};
+#define AUTH_DMARC_STEPS_MAX    8
+#define DMARC_RECORD_BYTES_TOLD 1024
+
 /* RFC 9989. */
 enum auth_dmarc_policy { DMARC_POLICY_NONE, DMARC_POLICY_QUARANTINE, DMARC_POLICY_REJECT };
 const char *auth_dmarc_policy_name(enum auth_dmarc_policy policy);
@@ -86,6 +101,9 @@ struct auth_dmarc {
     struct str report_failure;   /* ruf= */
     struct str reason;
     unsigned query_count;
+    struct auth_dmarc_step
+        steps[AUTH_DMARC_STEPS_MAX]; /* of the tree walk from the Author Domain upwards */
+    size_t step_count;
 };
 
 struct auth_list_hit {
