@@ -117,6 +117,9 @@ static const struct fake_record other_records[] = {
     {"nodata._domainkey.sender.test", FAKE_ANY, FAKE_NODATA},
     {"fail._domainkey.sender.test", FAKE_ANY, FAKE_SERVFAIL},
     {"silence._domainkey.sender.test", FAKE_ANY, FAKE_NO_ANSWER},
+    {"silence1._domainkey.sender.test", FAKE_ANY, FAKE_NO_ANSWER},
+    {"silence2._domainkey.sender.test", FAKE_ANY, FAKE_NO_ANSWER},
+    {"silence3._domainkey.sender.test", FAKE_ANY, FAKE_NO_ANSWER},
     {"several._domainkey.sender.test", DNS_TXT, EXAMPLE_ED25519},
     {"several._domainkey.sender.test", DNS_TXT, "v=DKIM1; p="},
     {"long._domainkey.sender.test", DNS_TXT, "p*60000"},
@@ -491,6 +494,32 @@ static void a_late_key_is_a_temporary_error(void **state)
     run(verify_under_a_deadline);
 }
 
+/* Only one after the other would leave no time for the last. */
+static void verify_with_slow_keys(void)
+{
+    const char *raw = MESSAGE;
+    for (unsigned i = 0; i < 4; i++) {
+        struct signing signing = good_signing(
+            arena_printf(arena,
+                         "v=1; a=rsa-sha256; c=relaxed/relaxed; d=sender.test; s=%s; "
+                         "h=From:To:Subject",
+                         i ? arena_printf(arena, "silence%u", i) : "rsa"));
+        raw = signer_add(&signing, raw, arena);
+    }
+    struct message *message = signer_message(raw, (uint64_t)NOW_S * 1000);
+    assert_int_equal(auth_dkim_verify(dns, message, task_in_ms(300), arena, &verdict), 0);
+    for (size_t i = 0; i < 3; i++)
+        assert_outcome(&verdict.dkim[i], AUTH_TEMPERROR, "no time left", "a slow key");
+    assert_outcome(&verdict.dkim[3], AUTH_PASS, "", "the last one");
+    message_release(message);
+}
+
+static void keys_are_asked_for_at_once(void **state)
+{
+    (void)state;
+    run(verify_with_slow_keys);
+}
+
 static void verify_of_subdomain(void)
 {
     struct signing signing =
@@ -763,6 +792,7 @@ int main(void)
         loop_test(each_key_record_is_judged),
         loop_test(each_answer_of_dns_is_judged),
         loop_test(a_late_key_is_a_temporary_error),
+        loop_test(keys_are_asked_for_at_once),
         loop_test(a_key_may_be_for_its_domain_only),
         loop_test(domains_may_be_international),
         loop_test(there_is_one_from),
