@@ -270,6 +270,16 @@ struct config *config_new_default(void)
     return config_new(".", CONFIG_DEV);
 }
 
+struct config *config_new_verifying(void)
+{
+    struct problem_list none;
+    problem_list_open(&none);
+    struct config *config = config_new(".", CONFIG_SERVE);
+    config_read_auth(config, NULL, &none);
+    problem_list_close(&none);
+    return config;
+}
+
 const char *config_state_directory(const char *directory, struct arena *arena)
 {
     struct problem_list ignored;

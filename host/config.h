@@ -73,6 +73,8 @@ bool config_is_destination(const struct config *config, const struct mailbox *ad
 
 /* A snapshot of presets alone, without rules: for command line tools. */
 struct config *config_new_default(void);
+/* The same, with the checks of mail that `postern serve` makes when host.yaml does not say which. */
+struct config *config_new_verifying(void);
 /* Only where the state folder of this rules directory is, whatever else may be wrong with it. */
 const char *config_state_directory(const char *directory, struct arena *arena);
 

@@ -16,8 +16,11 @@ const struct cli_command cli_commands[] = {
      "Runs one message through a worker's script and prints what it did as JSON.", cli_run},
     {"send", "[MESSAGE.eml] --from ADDRESS --to ADDRESS [--server HOST:PORT]",
      "Sends a message to an SMTP server.", cli_send},
-    {"explain", "ADDRESS [DIR] [--from ADDRESS]",
-     "Prints which rule an address matches, and why.", cli_explain},
+    {"explain",
+     "ADDRESS [DIR] [--from ADDRESS] | --message FILE --ip ADDRESS --helo NAME "
+     "--from ADDRESS [--to ADDRESS] [DIR] [--resolver ADDRESS@PORT] [--json]",
+     "Prints which rule an address matches, or what is found out about a message, and why.",
+     cli_explain},
     {"status", "[DIR] [--json]", "Prints what the running Postern is doing.", cli_status},
     {0},
 };

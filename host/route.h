@@ -17,6 +17,7 @@ struct router {
     struct config *config;
     struct delivery *delivery;
     struct dns *dns; /* NULL: nothing is verified */
+    struct http_client *http;
     /* `postern dev` and `run`: nothing is verified, so reply() is let through without it. */
     bool is_reply_unchecked;
 };
@@ -53,6 +54,8 @@ void route_send(struct passage *passage, const struct mailbox *destination,
  * to go on. After the second the message's trace and content are what is sent on. */
 struct reply route_verify_client(struct passage *passage);
 struct reply route_verify_message(struct passage *passage);
+/* The verdict as rules see it. */
+struct rule_auth route_rule_auth(const struct auth_verdict *verdict);
 /* The verdict as a worker sees it (worker/wire.h); empty when nothing was verified. */
 struct str route_auth_value(const struct passage *passage, struct arena *arena);
 

@@ -20,7 +20,8 @@ static bool is_verifying(const struct passage *passage)
     const struct auth_options *options = &passage->config->auth;
     return passage->router->dns &&
            (options->spf || options->dkim || options->arc || options->dmarc ||
-            options->authentication || options->from || options->list_count);
+            options->authentication || options->from || options->list_count ||
+            options->rspamd);
 }
 
 static struct reply reply_to_decision(const struct auth_decision *decision)
@@ -66,10 +67,9 @@ static enum auth_result best_dkim(const struct auth_verdict *verdict)
     return AUTH_NONE;
 }
 
-static void tell_rules(struct passage *passage)
+struct rule_auth route_rule_auth(const struct auth_verdict *verdict)
 {
-    const struct auth_verdict *verdict = passage->verdict;
-    passage->auth = (struct rule_auth){
+    return (struct rule_auth){
         .spf = str_of(auth_result_name(verdict->spf.result)),
         .dkim = str_of(auth_result_name(best_dkim(verdict))),
         .dmarc = str_of(auth_result_name(verdict->dmarc.result)),
@@ -119,9 +119,9 @@ struct reply route_verify_message(struct passage *passage)
         return (struct reply){0};
     struct auth_verdict *verdict = passage->verdict;
     uint64_t started_ms = task_now_ms();
-    if (auth_verify(passage->router->dns, options, message, verdict) < 0)
+    if (auth_verify(passage->router->dns, passage->router->http, options, message, verdict) < 0)
         return reply_local_error();
-    tell_rules(passage);
+    passage->auth = route_rule_auth(verdict);
     struct auth_decision decision = auth_policy_decide(options, message, verdict);
     verdict->is_arc_overridden = decision.is_arc_overridden;
     verdict->is_quarantined = decision.is_quarantined;

@@ -7,6 +7,8 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "cli/cli.h"
+#include "mail/encode.h"
+#include "mail/message.h"
 
 static void print_help(const struct cli_command *command,
                        const struct cli_arguments *arguments)
@@ -101,5 +103,23 @@ int cli_read_file(const char *path, size_t bytes_max, struct arena *arena,
         close(fd);
     *content = arena_str(arena, buf_view(&bytes));
     buf_free(&bytes);
+    return result;
+}
+
+int cli_read_message(const char *path, size_t bytes_max, struct message *message,
+                     struct err *err)
+{
+    struct str file = {0};
+    struct buf content;
+    buf_init(&content, bytes_max);
+    int result = cli_read_file(path, bytes_max, message->arena, &file, err);
+    if (result == 0 && encode_lines(file, &content) < 0)
+        result = err_set(err, -EFBIG, "%s: larger than %zu bytes", path, bytes_max);
+    message->raw = blob_copy(buf_view(&content));
+    buf_free(&content);
+    header_parse(blob_view(message->raw), message->arena, &message->header);
+    message->id = message_new_id(message->arena);
+    message->is_8bit = str_has_8bit(blob_view(message->raw));
+    message->received_at = unix_now_ms();
     return result;
 }

@@ -55,6 +55,10 @@ struct arena;
 struct err;
 int cli_read_file(const char *path, size_t bytes_max, struct arena *arena,
                   struct str *content, struct err *err);
+/* The same for a message, as if it had just come: lines end with CRLF, its header is read, it has an id. */
+struct message;
+int cli_read_message(const char *path, size_t bytes_max, struct message *message,
+                     struct err *err);
 
 /* One message sent to an SMTP server in the clear, in a task: 0 with the server's reply as a line, or
  * the reply's class as an exit code (75: try again later, 69: refused). */

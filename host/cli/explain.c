@@ -5,6 +5,7 @@
 
 #include "base/table.h"
 #include "cli/cli.h"
+#include "cli/explain_message.h"
 
 static void say(void *arg, const char *sentence)
 {
@@ -31,7 +32,7 @@ static void print_action(const struct rule *rule)
     }
 }
 
-static int print_match(enum rule_found found, const struct rule_match *match)
+int cli_explain_match(enum rule_found found, const struct rule_match *match)
 {
     switch (found) {
     case RULE_NO_DOMAIN:
@@ -76,35 +77,62 @@ static int explain(const struct config *config, const char *address, const char 
             .recipient = &recipient, .envelope = message, .explain = say};
         struct rule_match match = {0};
         printf("%s\n", address);
-        exit_code = print_match(
+        exit_code = cli_explain_match(
             rule_set_match(config->rules, &question, message->arena, &match), &match);
     }
     message_release(message);
     return exit_code;
 }
 
+static int explain_address(const char *address, const char *directory, const char *sender)
+{
+    struct problem_list problems;
+    problem_list_open(&problems);
+    struct config *config = config_load(directory, CONFIG_SERVE, &problems);
+    host_print_problems(&problems);
+    problem_list_close(&problems);
+    int exit_code = config ? explain(config, address, sender) : EXIT_FAILURE;
+    config_release(config);
+    return exit_code;
+}
+
+static int mistake(const struct cli_command *command, const char *what)
+{
+    fprintf(stderr, "postern explain: %s\nusage: postern %s %s\n", what, command->name,
+            command->usage);
+    return 2;
+}
+
 int cli_explain(const struct cli_command *command, int argc, char **argv)
 {
-    const char *positional[2] = {NULL, CLI_DIRECTORY};
-    const char *sender = "";
+    const char *positional[2] = {NULL, NULL};
+    struct cli_explain_message of = {0};
     const struct cli_flag flags[] = {
-        {"--from", "ADDRESS", "the envelope sender, for rules with `when: {sender: …}`",
-         &sender}};
-    struct cli_arguments arguments = {
-        .flags = flags, .flag_count = 1, .positional = positional, .positional_max = 2};
+        {"--from", "ADDRESS", "the envelope sender; \"\" is the null sender", &of.from},
+        {"--message", "FILE", "explain what is found out about this message", &of.file},
+        {"--ip", "ADDRESS", "of the client that brings it", &of.ip},
+        {"--helo", "NAME", "that the client says it has", &of.helo},
+        {"--to", "ADDRESS", "the envelope recipient, to find its rule", &of.to},
+        {"--resolver", "ADDRESS@PORT", "whom to ask instead of host.yaml's", &of.resolver},
+        {"--json", NULL, "the same as JSON", &of.as_json},
+    };
+    struct cli_arguments arguments = {.flags = flags,
+                                      .flag_count = sizeof flags / sizeof *flags,
+                                      .positional = positional,
+                                      .positional_max = 2};
     int exit_code;
     if (cli_arguments_read(command, &arguments, argc, argv, &exit_code) < 0)
         return exit_code;
-    if (!positional[0]) {
-        fprintf(stderr, "usage: postern %s %s\n", command->name, command->usage);
-        return 2;
+    if (of.file) {
+        of.directory = positional[0];
+        return positional[1] ? mistake(command, "with --message only DIR may be named")
+                             : cli_explain_message(command, &of);
     }
-    struct problem_list problems;
-    problem_list_open(&problems);
-    struct config *config = config_load(positional[1], CONFIG_SERVE, &problems);
-    host_print_problems(&problems);
-    problem_list_close(&problems);
-    exit_code = config ? explain(config, positional[0], sender) : EXIT_FAILURE;
-    config_release(config);
-    return exit_code;
+    if (of.ip || of.helo || of.to || of.resolver || of.as_json)
+        return mistake(command, "--ip, --helo, --to, --resolver and --json go with "
+                                "--message");
+    if (!positional[0])
+        return mistake(command, "an ADDRESS or --message is needed");
+    return explain_address(positional[0], positional[1] ? positional[1] : CLI_DIRECTORY,
+                           of.from ? of.from : "");
 }

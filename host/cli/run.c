@@ -1,5 +1,4 @@
 /* `postern run`: one message through one script, nothing leaves; what it did is printed as JSON. */
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -9,7 +8,7 @@
 #include "base/table.h"
 #include "base/task.h"
 #include "cli/cli.h"
-#include "mail/encode.h"
+#include "cli/json.h"
 
 #define MESSAGE_BYTES_MAX ((size_t)256 * 1024 * 1024)
 #define POLL_MS           5
@@ -22,25 +21,6 @@ struct trial {
     json_t *forwards, *replies;
 };
 
-/* Mail is bytes; JSON is UTF-8: what is not UTF-8 is read as Latin-1, so that nothing is left out. */
-static json_t *json_bytes(struct str bytes)
-{
-    json_t *json = json_stringn(bytes.at, bytes.length);
-    if (json)
-        return json;
-    struct buf text;
-    buf_init(&text, 2 * bytes.length + 1);
-    for (size_t i = 0; i < bytes.length; i++) {
-        unsigned char c = (unsigned char)bytes.at[i];
-        const char two[2] = {(char)(0xc0 | c >> 6), (char)(0x80 | (c & 0x3f))};
-        buf_append(&text, c < 0x80 ? str_part(bytes, i, 1) : (struct str){two, 2});
-    }
-    struct str view = buf_view(&text);
-    json = json_stringn(view.at, view.length);
-    buf_free(&text);
-    return json;
-}
-
 /* Header lines as an object; a name that stands twice keeps its last value. */
 static json_t *json_headers(struct str lines, struct arena *arena)
 {
@@ -50,7 +30,7 @@ static json_t *json_headers(struct str lines, struct arena *arena)
     for (size_t i = 0; i < header.count; i++) {
         struct str value = header_unfold(header.fields[i].value, arena);
         json_object_set_new(object, arena_text(arena, header.fields[i].name),
-                            json_bytes(value));
+                            cli_json_bytes(value));
     }
     return object;
 }
@@ -59,14 +39,14 @@ static void capture(void *arg, const struct delivery_request *request, struct ar
                     struct delivery_result *result)
 {
     struct trial *trial = arg;
-    json_t *to = json_bytes(request->recipient->text);
+    json_t *to = cli_json_bytes(request->recipient->text);
     if (str_equal(request->message_id, trial->message->id))
         json_array_append_new(trial->forwards,
                               json_pack("{s:o, s:o}", "to", to, "headers",
                                         json_headers(request->parts[1], arena)));
     else
         json_array_append_new(trial->replies, json_pack("{s:o, s:o}", "to", to, "raw",
-                                                        json_bytes(request->parts[0])));
+                                                        cli_json_bytes(request->parts[0])));
     result->status = DELIVERY_OK;
     result->reply = reply_make(250, "2.0.0", "captured");
 }
@@ -76,27 +56,28 @@ static json_t *log_of(const struct trail *trail)
     json_t *lines = json_array();
     for (const struct trail_entry *entry = trail_first(trail); entry; entry = entry->next)
         if (entry->event == STATUS_WORKER_LOG)
-            json_array_append_new(
-                lines, json_pack("{s:o, s:o}", "level", json_bytes(entry->fields[0].text),
-                                 "text", json_bytes(entry->fields[1].text)));
+            json_array_append_new(lines,
+                                  json_pack("{s:o, s:o}", "level",
+                                            cli_json_bytes(entry->fields[0].text), "text",
+                                            cli_json_bytes(entry->fields[1].text)));
     return lines;
 }
 
 static int print_outcome(const struct trial *trial, const struct passage *passage,
                          const struct worker_outcome *outcome, const struct reply *reply)
 {
-    json_t *report =
-        json_pack("{s:s, s:O, s:O, s:o, s:{s:i, s:s, s:o}, s:I}", "outcome",
-                  worker_result_name(outcome->result), "forwards", trial->forwards,
-                  "replies", trial->replies, "log", log_of(passage->trail), "smtpReply",
-                  "code", reply->code, "enhanced", reply->enhanced, "text",
-                  json_bytes(str_of(reply->text)), "cpuUs", (json_int_t)outcome->cpu_us);
+    json_t *report = json_pack(
+        "{s:s, s:O, s:O, s:o, s:{s:i, s:s, s:o}, s:I}", "outcome",
+        worker_result_name(outcome->result), "forwards", trial->forwards, "replies",
+        trial->replies, "log", log_of(passage->trail), "smtpReply", "code", reply->code,
+        "enhanced", reply->enhanced, "text", cli_json_bytes(str_of(reply->text)), "cpuUs",
+        (json_int_t)outcome->cpu_us);
     if (outcome->result == WORKER_REJECTED)
-        json_object_set_new(report, "rejectReason", json_bytes(outcome->text));
+        json_object_set_new(report, "rejectReason", cli_json_bytes(outcome->text));
     else if (outcome->result != WORKER_OK)
-        json_object_set_new(report, "error", json_bytes(outcome->text));
+        json_object_set_new(report, "error", cli_json_bytes(outcome->text));
     if (outcome->traceback.length)
-        json_object_set_new(report, "traceback", json_bytes(outcome->traceback));
+        json_object_set_new(report, "traceback", cli_json_bytes(outcome->traceback));
     json_dumpf(report, stdout, JSON_INDENT(2));
     puts("");
     json_decref(report);
@@ -140,19 +121,8 @@ static int run(void *arg)
 static int read_message(struct trial *trial, struct err *err)
 {
     struct message *message = trial->message;
-    struct str file;
-    struct buf content;
-    buf_init(&content, MESSAGE_BYTES_MAX);
-    int result = cli_read_file(trial->file, MESSAGE_BYTES_MAX, message->arena, &file, err);
-    if (result == 0 && encode_lines(file, &content) < 0)
-        result = err_set(err, -EFBIG, "%s: too large", trial->file);
-    message->raw = blob_copy(buf_view(&content));
-    buf_free(&content);
-    header_parse(blob_view(message->raw), message->arena, &message->header);
-    message->id = message_new_id(message->arena);
-    message->is_8bit = str_has_8bit(blob_view(message->raw));
+    int result = cli_read_message(trial->file, MESSAGE_BYTES_MAX, message, err);
     message->client.helo = STR("localhost");
-    message->received_at = unix_now_ms();
     net_address_parse(STR("127.0.0.1"), 0, &message->client.address);
     return result;
 }

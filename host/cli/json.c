@@ -1,0 +1,21 @@
+#include "cli/json.h"
+
+#include "base/buf.h"
+
+json_t *cli_json_bytes(struct str bytes)
+{
+    json_t *json = json_stringn(bytes.length ? bytes.at : "", bytes.length);
+    if (json)
+        return json;
+    struct buf text;
+    buf_init(&text, 2 * bytes.length + 1);
+    for (size_t i = 0; i < bytes.length; i++) {
+        unsigned char c = (unsigned char)bytes.at[i];
+        const char two[2] = {(char)(0xc0 | c >> 6), (char)(0x80 | (c & 0x3f))};
+        buf_append(&text, c < 0x80 ? str_part(bytes, i, 1) : (struct str){two, 2});
+    }
+    struct str view = buf_view(&text);
+    json = json_stringn(view.at, view.length);
+    buf_free(&text);
+    return json;
+}

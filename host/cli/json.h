@@ -1,0 +1,9 @@
+/* JSON of what mail says. */
+#pragma once
+
+#include <jansson.h>
+
+#include "base/str.h"
+
+/* Mail is bytes; JSON is UTF-8: what is not UTF-8 is read as Latin-1, so that nothing is left out. */
+json_t *cli_json_bytes(struct str bytes);
