@@ -131,6 +131,8 @@ void config_each_option(void (*see)(const char *section, const struct option_row
             see(sections[i].name, &sections[i].table.rows[row], arg);
     for (size_t row = 0; row < config_auth_options.count; row++)
         see("auth", &config_auth_options.rows[row], arg);
+    for (size_t row = 0; row < config_rspamd_options.count; row++)
+        see("auth.rspamd", &config_rspamd_options.rows[row], arg);
     for (size_t row = 0; row < config_worker_options.count; row++)
         see("worker_limits", &config_worker_options.rows[row], arg);
 }
@@ -162,6 +164,7 @@ static struct config *config_new(const char *directory, enum config_mode mode)
         options_preset(&sections[i].table, config);
     options_preset(&config_worker_options, &config->worker_limits);
     options_preset(&config_auth_options, &config->auth);
+    options_preset(&config_rspamd_options, &config->auth);
     config->host_name = system_host_name(arena);
     return config;
 }

@@ -14,8 +14,14 @@ static const struct option_row rows[] = {
     {"spam_score", OPTION_BOOL, ROW(scores_spam), "true", 0, 0,
      "score each message, in X-Postern-Spam-Score and message.spamScore"},
 };
-#undef ROW
 const struct option_table config_auth_options = OPTION_TABLE(rows);
+
+static const struct option_row rspamd_rows[] = {
+    {"timeout", OPTION_DURATION32, ROW(rspamd_timeout_ms), "5s", 100, 60000,
+     "how long a message waits for Rspamd's answer"},
+};
+#undef ROW
+const struct option_table config_rspamd_options = OPTION_TABLE(rspamd_rows);
 
 static const struct {
     const char *key;
@@ -171,16 +177,26 @@ static void read_exempt(struct config *config, struct node *node,
                      "expected {from: [domain.test], clients: [192.0.2.0/24]}");
 }
 
-static void read_rspamd(struct config *config, const struct node *node,
+static void read_rspamd(struct config *config, struct node *node,
                         struct problem_list *problems)
 {
+    static const char *const keys[] = {"url", "action", NULL};
+    static const struct option_choice actions[] = {
+        {"mark", AUTH_MARK}, {"enforce", AUTH_ENFORCE}, {NULL, 0}};
+    struct auth_options *auth = &config->auth;
+    bool is_map = node && node->kind == NODE_MAP;
+    options_read(&config_rspamd_options, is_map ? node : NULL, keys, auth, config->arena,
+                 problems);
     if (!node)
         return;
-    config->auth.asks_rspamd = true;
-    if (node->kind != NODE_TEXT ||
-        auth_rspamd_address(node->text, &config->auth.rspamd) < 0)
-        node_problem(node, problems,
-                     "expected the address of an Rspamd, such as http://127.0.0.1:11333");
+    auth->rspamd = (enum auth_mode)options_choice(node_get(node, "action"), actions,
+                                                  AUTH_MARK, problems);
+    const struct node *url = is_map ? node_get(node, "url") : node;
+    if (!url || url->kind != NODE_TEXT || auth_rspamd_url(url->text, &auth->rspamd_url) < 0)
+        node_problem(url ? url : node, problems,
+                     "expected where an Rspamd listens, such as http://127.0.0.1:11333");
+    else
+        auth->rspamd_url = arena_str(config->arena, auth->rspamd_url);
 }
 
 /* `auth: off`, and `postern dev`, which has no DNS to ask. */
@@ -189,6 +205,7 @@ static void switch_off(struct auth_options *options)
     for (size_t i = 0; i < CHECK_COUNT; i++)
         *mode_of(options, i) = AUTH_OFF;
     options->list_count = 0;
+    options->rspamd = AUTH_OFF;
     options->scores_spam = false;
 }
 

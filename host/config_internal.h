@@ -20,7 +20,7 @@ void config_read_routes(struct config *config, struct node *node,
 void config_read_destinations(struct config *config, struct node *node,
                               struct problem_list *problems);
 
-extern const struct option_table config_auth_options;
+extern const struct option_table config_auth_options, config_rspamd_options;
 /* Reads `auth:` (may be NULL), once the host has its name. */
 void config_read_auth(struct config *config, struct node *section,
                       struct problem_list *problems);

@@ -21,6 +21,7 @@
 #include "base/table.h"
 #include "base/task.h"
 #include "base/watch.h"
+#include "net/http_client.h"
 
 struct serving {
     const struct host_options *options;
@@ -247,6 +248,9 @@ static struct delivery *open_delivery(struct host *host, const struct config *co
         }
         return delivery_open_outbox(outbox, err);
     }
+    host->router.http = http_client_open(err);
+    if (!host->router.http)
+        return NULL;
     host->dns = dns_open(&config->dns, err);
     host->router.dns = host->dns;
     return host->dns ? delivery_open(&config->delivery, host->dns, err) : NULL;
@@ -331,6 +335,7 @@ static void close_host(struct serving *serving)
         delivery_close(host->router.delivery);
     if (host->dns)
         dns_close(host->dns);
+    http_client_close(host->router.http);
     config_release(host->router.config);
 }
 

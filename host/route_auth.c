@@ -119,7 +119,8 @@ struct reply route_verify_message(struct passage *passage)
         return (struct reply){0};
     struct auth_verdict *verdict = passage->verdict;
     uint64_t started_ms = task_now_ms();
-    if (auth_verify(passage->router->dns, passage->router->http, options, message, verdict) < 0)
+    if (auth_verify(passage->router->dns, passage->router->http, options, message,
+                    verdict) < 0)
         return reply_local_error();
     passage->auth = route_rule_auth(verdict);
     struct auth_decision decision = auth_policy_decide(options, message, verdict);

@@ -56,7 +56,9 @@ struct auth_options {
     uint32_t message_timeout_ms; /* for what is asked about a message: 20 s */
 
     bool scores_spam; /* by our own rules; true */
-    bool
-        asks_rspamd; /* for the score instead; our own stands in where it does not answer */
-    struct net_address rspamd;
+    /* Rspamd gives the score instead, our own stands in where it does not answer. enforce: it is obeyed; mark:
+     * what it rejects is quarantined. */
+    enum auth_mode rspamd;
+    struct str rspamd_url;      /* "http://127.0.0.1:11333" */
+    uint32_t rspamd_timeout_ms; /* 5 s */
 };

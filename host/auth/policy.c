@@ -310,6 +310,26 @@ static struct auth_decision check_authentication(const struct question *question
             verdict->dkim_count ? "not valid" : "none", question->client_ip));
 }
 
+static struct auth_decision check_rspamd(const struct question *question)
+{
+    const struct auth_rspamd *rspamd = &question->verdict->rspamd;
+    const char *text = rspamd->message.length ? arena_text(question->arena, rspamd->message)
+                                              : "this message looks like spam";
+    if (!rspamd->has_answered)
+        return accept_it();
+    switch (rspamd->action) {
+    case RSPAMD_REJECT:
+        return refuse(550, "5.7.1", text);
+    case RSPAMD_DEFER:
+        return defer("4.7.1", rspamd->message.length ? text : "try again later");
+    case RSPAMD_MARK:
+        return quarantine();
+    case RSPAMD_ACCEPT:
+        break;
+    }
+    return accept_it();
+}
+
 /* --- all of them --- */
 
 /* What the mode leaves of a check's answer. */
@@ -351,6 +371,7 @@ struct auth_decision auth_policy_decide(const struct auth_options *options,
         {"dkim", options->dkim, false, check_dkim},
         {"arc", options->arc, false, check_arc},
         {"authentication", options->authentication, true, check_authentication},
+        {"rspamd", options->rspamd, true, check_rspamd},
     };
     struct auth_decision gravest = accept_it();
     bool is_arc_overridden = false;

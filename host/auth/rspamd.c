@@ -1,191 +1,233 @@
-/* HTTP/1.0 with one request per connection: the answer ends where the connection does. What it says is
- * checked as any peer's words are, although the peer is our own. */
+/* What Rspamd says is checked as any peer's words are, although the peer is our own: senders choose much of it
+ * (file names, addresses, pieces of the text), so nothing in it may make the answer as a whole unreadable. */
 #include "auth/rspamd.h"
 
 #include <errno.h>
 #include <jansson.h>
-#include <string.h>
 
 #include "auth/spam_score.h"
 #include "base/buf.h"
 #include "base/task.h"
-#include "net/stream.h"
 
-#define ANSWER_BYTES_MAX  ((size_t)256 * 1024)
-#define REQUEST_BYTES_MAX ((size_t)8 * 1024)
-#define REASONS_BYTES_MAX ((size_t)1000)
+#define ANSWER_BYTES_MAX  ((size_t)4 * 1024 * 1024) /* it lists each URL of the message */
+#define SYMBOLS_BYTES_MAX ((size_t)900)
 #define SYMBOLS_TOLD_MAX  20
-#define DEFAULT_PORT      11333
+#define NAME_BYTES_MAX    64
+#define MESSAGE_BYTES_MAX 200
+#define FIELDS_MAX        5
 #define DEPTH_MAX         32
 
-int auth_rspamd_address(struct str url, struct net_address *address)
+int auth_rspamd_url(struct str text, struct str *url)
 {
-    if (!str_starts_nocase(url, STR("http://")))
+    size_t scheme = str_starts(text, STR("http://"))    ? STR("http://").length
+                    : str_starts(text, STR("https://")) ? STR("https://").length
+                                                        : 0;
+    if (scheme == 0 || text.length == scheme || text.at[scheme] == '/')
         return -EINVAL;
-    url = str_from(url, STR("http://").length);
-    if (url.length && url.at[url.length - 1] == '/')
-        url.length--;
-    return net_address_parse_port(url, DEFAULT_PORT, address);
+    for (size_t i = 0; i < text.length; i++)
+        if (text.at[i] <= ' ' || text.at[i] > '~' || text.at[i] == '?' || text.at[i] == '#')
+            return -EINVAL;
+    if (text.at[text.length - 1] == '/')
+        text.length--;
+    *url = text;
+    return 0;
 }
 
 /* --- the question --- */
 
-static int append_field(struct buf *request, const char *name, struct str value)
+static void add_field(struct http_request *request, struct http_field fields[],
+                      const char *name, struct str value)
 {
-    if (value.length == 0 || !header_value_is_valid(value))
-        return 0;
-    return buf_printf(request, "%s: %.*s\r\n", name, STR_ARG(value));
+    if (value.length && header_value_is_valid(value))
+        fields[request->field_count++] = (struct http_field){name, value};
 }
 
-static int write_question(const struct message *message, struct buf *request)
+static int ask(struct http_client *client, struct str url, const struct message *message,
+               uint64_t deadline_ms, struct arena *arena, struct http_response *response,
+               struct err *err)
 {
     char ip[NET_ADDRESS_TEXT_BYTES];
-    const struct message_client *client = &message->client;
-    struct str client_ip = str_of(net_address_ip_text(&client->address, ip));
-    if (buf_printf(request,
-                   "POST /checkv2 HTTP/1.0\r\nConnection: close\r\nContent-Length: %zu\r\n",
-                   message->raw->length) < 0 ||
-        append_field(request, "IP", client_ip) < 0 ||
-        append_field(request, "Helo", client->helo) < 0 ||
-        append_field(request, "Hostname", client->hostname) < 0 ||
-        append_field(request, "From", message->reverse_path.text) < 0 ||
-        append_field(request, "Queue-Id", message->id) < 0)
-        return -ENOBUFS;
-    return buf_append(request, STR("\r\n"));
-}
-
-static int send_question(struct net_stream *stream, const struct message *message,
-                         uint64_t deadline_ms)
-{
-    struct buf request;
-    buf_init(&request, REQUEST_BYTES_MAX);
-    int result = write_question(message, &request);
-    const struct str parts[] = {buf_view(&request), blob_view(message->raw)};
-    if (result == 0)
-        result = net_stream_write(stream, parts, 2, deadline_ms);
-    buf_free(&request);
-    return result;
+    struct http_field fields[FIELDS_MAX];
+    struct http_request request = {
+        .method = "POST",
+        .url = arena_printf(arena, "%.*s/checkv2", STR_ARG(url)),
+        .fields = fields,
+        .body = blob_view(message->raw),
+        .response_bytes_max = ANSWER_BYTES_MAX,
+    };
+    const struct message_client *peer = &message->client;
+    add_field(&request, fields, "IP", str_of(net_address_ip_text(&peer->address, ip)));
+    add_field(&request, fields, "Helo", peer->helo);
+    add_field(&request, fields, "Hostname", peer->hostname);
+    add_field(&request, fields, "From",
+              str_of(arena_printf(arena, "<%.*s>", STR_ARG(message->reverse_path.text))));
+    add_field(&request, fields, "Queue-Id", message->id);
+    return http_client_request(client, &request, deadline_ms, arena, response, err);
 }
 
 /* --- the answer --- */
 
-static int read_answer(struct net_stream *stream, uint64_t deadline_ms, struct buf *answer)
-{
-    for (;;) {
-        int result = net_stream_fill(stream, deadline_ms);
-        if (result <= 0)
-            return result;
-        struct str input = net_stream_input(stream);
-        if (buf_append(answer, input) < 0)
-            return -ENOBUFS;
-        net_stream_consume(stream, input.length);
-    }
-}
-
-/* jansson recurses for each level, and a task's stack is small; brackets within strings count too. */
+/* jansson recurses for each level, and a task's stack is small. */
 static bool is_shallow(struct str json)
 {
     int depth = 0;
+    bool is_text = false;
     for (size_t i = 0; i < json.length && depth <= DEPTH_MAX; i++) {
         char c = json.at[i];
-        depth += (c == '{' || c == '[') - (c == '}' || c == ']');
+        if (c == '"')
+            is_text = !is_text;
+        else if (is_text)
+            i += c == '\\';
+        else
+            depth += (c == '{' || c == '[') - (c == '}' || c == ']');
     }
     return depth <= DEPTH_MAX;
 }
 
-/* "HTTP/1.1 200 OK", fields, an empty line, JSON. */
-static json_t *parse_answer(struct str answer)
+/* All that we read is ASCII; a sender's bytes that are not UTF-8 must not spoil the rest. */
+static struct str as_ascii(struct str json, struct arena *arena)
 {
-    ptrdiff_t code = str_index(answer, ' ');
-    ptrdiff_t body = str_find(answer, STR("\r\n\r\n"));
-    if (!str_starts(answer, STR("HTTP/1.")) || code < 0 || body < 0 ||
-        !str_starts(str_from(answer, (size_t)code), STR(" 200 ")))
-        return NULL;
-    struct str json = str_from(answer, (size_t)body + 4);
-    return is_shallow(json) ? json_loadb(json.at, json.length, JSON_REJECT_DUPLICATES, NULL)
-                            : NULL;
+    char *ascii = arena_text(arena, json);
+    for (size_t i = 0; i < json.length; i++)
+        if ((unsigned char)ascii[i] > '~')
+            ascii[i] = '?';
+    return (struct str){ascii, json.length};
+}
+
+static enum auth_rspamd_action action_of(const char *name)
+{
+    static const struct {
+        const char *name;
+        enum auth_rspamd_action action;
+    } actions[] = {
+        {"reject", RSPAMD_REJECT},     {"discard", RSPAMD_REJECT},
+        {"soft reject", RSPAMD_DEFER}, {"greylist", RSPAMD_DEFER},
+        {"add header", RSPAMD_MARK},   {"rewrite subject", RSPAMD_MARK},
+        {"quarantine", RSPAMD_MARK},
+    };
+    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
+        if (str_equal(str_of(actions[i].name), str_of(name)))
+            return actions[i].action;
+    return RSPAMD_ACCEPT;
 }
 
 /* A word of the answer, with nothing in it that could be taken for anything else. */
-static void append_word(struct buf *reasons, const char *word)
+static struct str word_of(const char *name, struct arena *arena)
 {
-    for (; *word; word++) {
-        char c = ascii_alnum(*word) || *word == '_' ? *word : '-';
-        buf_append(reasons, (struct str){&c, 1});
-    }
+    struct str text = str_of(name);
+    char *word = arena_text(
+        arena,
+        str_part(text, 0, text.length < NAME_BYTES_MAX ? text.length : NAME_BYTES_MAX));
+    for (char *c = word; *c; c++)
+        if (!ascii_alnum(*c) && *c != '_')
+            *c = '-';
+    return str_of(word);
 }
 
-static void append_symbols(struct buf *reasons, json_t *symbols)
+static struct str symbols_of(json_t *symbols, struct arena *arena)
 {
     const char *name;
     json_t *symbol;
     size_t told = 0;
+    struct buf text;
+    buf_init(&text, SYMBOLS_BYTES_MAX);
     json_object_foreach(symbols, name, symbol)
     {
         double score = json_number_value(json_object_get(symbol, "score"));
         if (score == 0 || told == SYMBOLS_TOLD_MAX)
             continue;
         told++;
-        buf_append(reasons, STR(" "));
-        append_word(reasons, name);
-        buf_printf(reasons, "=%.1f", score);
+        buf_printf(&text, "%s%.*s=%.1f", told > 1 ? " " : "", STR_ARG(word_of(name, arena)),
+                   score);
     }
+    struct str kept = arena_str(arena, buf_view(&text));
+    buf_free(&text);
+    return kept;
 }
 
-static struct str write_reasons(json_t *answer, double score, double required,
-                                struct arena *arena)
+/* For a reply: one line. */
+static struct str message_of(const json_t *messages, struct arena *arena)
 {
-    struct buf reasons;
-    buf_init(&reasons, REASONS_BYTES_MAX);
+    json_t *message = json_object_get(messages, "smtp_message");
+    struct str text = {json_string_value(message), json_string_length(message)};
+    if (text.length > MESSAGE_BYTES_MAX)
+        text.length = MESSAGE_BYTES_MAX;
+    char *line = arena_text(arena, text);
+    for (size_t i = 0; i < text.length; i++)
+        if (line[i] < ' ' || line[i] > '~')
+            line[i] = ' ';
+    return str_trim((struct str){line, text.length});
+}
+
+static int take(const json_t *answer, struct arena *arena, struct auth_rspamd *rspamd)
+{
+    const json_t *score = json_object_get(answer, "score");
     const char *action = json_string_value(json_object_get(answer, "action"));
-    buf_printf(&reasons, "rspamd=%.1f/%.1f ", score, required);
-    append_word(&reasons, action ? action : "");
-    append_symbols(&reasons, json_object_get(answer, "symbols"));
-    struct str text = arena_str(arena, buf_view(&reasons));
-    buf_free(&reasons);
-    return text;
+    double required = json_number_value(json_object_get(answer, "required_score"));
+    if (!json_is_number(score) || !action || !(required > 0))
+        return -EBADMSG;
+    *rspamd = (struct auth_rspamd){
+        .has_answered = true,
+        .action = action_of(action),
+        .action_name = word_of(action, arena),
+        .score = json_number_value(score),
+        .required = required,
+        .symbols = symbols_of(json_object_get(answer, "symbols"), arena),
+        .message = message_of(json_object_get(answer, "messages"), arena),
+    };
+    return 0;
 }
 
-static int take_answer(struct str text, struct arena *arena, struct auth_verdict *verdict,
-                       struct err *err)
+int auth_rspamd_parse(struct str json, struct arena *arena, struct auth_rspamd *rspamd,
+                      struct err *err)
 {
-    json_t *answer = parse_answer(text);
-    json_t *score = json_object_get(answer, "score");
-    double required = json_number_value(json_object_get(answer, "required_score"));
+    if (!is_shallow(json))
+        return err_set(err, -EBADMSG, "its answer is nested too deep");
+    struct arena *scratch = arena_new();
+    struct str ascii = as_ascii(json, scratch);
+    json_error_t error;
+    json_t *answer = json_loadb(ascii.at, ascii.length, JSON_ALLOW_NUL, &error);
+    arena_free(scratch);
     int result = 0;
-    if (!json_is_number(score) || required <= 0) {
+    if (!answer)
+        result = err_set(err, -EBADMSG, "its answer is not JSON: line %d", error.line);
+    else if (take(answer, arena, rspamd) < 0)
         result = err_set(err, -EBADMSG, "its answer is not one of /checkv2");
-    } else {
-        double share = json_number_value(score) / required;
-        share = share < 0 ? 0 : share > 1 ? 1 : share;
-        verdict->spam_score = share * AUTH_SPAM_SCORE_MAX;
-        verdict->spam_reasons =
-            write_reasons(answer, json_number_value(score), required, arena);
-    }
     json_decref(answer);
     return result;
 }
 
-int auth_rspamd_score(const struct net_address *rspamd, const struct message *message,
-                      uint64_t deadline_ms, struct auth_verdict *verdict, struct err *err)
+int auth_rspamd_check(struct http_client *client, struct str url,
+                      const struct message *message, uint64_t deadline_ms,
+                      struct auth_rspamd *rspamd)
 {
-    char peer[NET_ADDRESS_TEXT_BYTES];
-    struct net_stream *stream = NULL;
-    struct buf answer;
+    struct arena *scratch = arena_new();
+    struct http_response response;
+    struct err err = {0};
     task_stage("asking Rspamd");
-    buf_init(&answer, ANSWER_BYTES_MAX);
-    int result = net_stream_connect(rspamd, NULL, deadline_ms, &stream);
+    *rspamd = (struct auth_rspamd){0};
+    int result = ask(client, url, message, deadline_ms, scratch, &response, &err);
+    if (result == 0 && response.status != 200)
+        result = err_set(&err, -EBADMSG, "its answer is HTTP status %u", response.status);
     if (result == 0)
-        result = send_question(stream, message, deadline_ms);
-    if (result == 0)
-        result = read_answer(stream, deadline_ms, &answer);
+        result = auth_rspamd_parse(response.body, message->arena, rspamd, &err);
     if (result < 0)
-        err_set(err, result, "%s", strerror(-result));
-    else
-        result = take_answer(buf_view(&answer), message->arena, verdict, err);
-    if (result < 0)
-        err_prefix(err, "Rspamd at %s", net_address_text(rspamd, peer));
-    net_stream_close(stream);
-    buf_free(&answer);
-    return result;
+        rspamd->reason = str_of(
+            arena_printf(message->arena, "Rspamd at %.*s: %s", STR_ARG(url), err.text));
+    arena_free(scratch);
+    return result == -ECANCELED ? result : 0;
+}
+
+/* --- the score --- */
+
+void auth_rspamd_score(struct arena *arena, struct auth_verdict *verdict)
+{
+    const struct auth_rspamd *rspamd = &verdict->rspamd;
+    double share = rspamd->score / rspamd->required;
+    share = share < 0 ? 0 : share > 1 ? 1 : share;
+    verdict->spam_score = share * AUTH_SPAM_SCORE_MAX;
+    verdict->spam_reasons =
+        str_of(arena_printf(arena, "rspamd=%.1f/%.1f %.*s%s%.*s", rspamd->score,
+                            rspamd->required, STR_ARG(rspamd->action_name),
+                            rspamd->symbols.length ? " " : "", STR_ARG(rspamd->symbols)));
 }

@@ -1,4 +1,5 @@
-/* The spam score of an Rspamd that runs beside us, by its HTTP interface (POST /checkv2). */
+/* What an Rspamd that runs beside us says of a message (POST /checkv2): its score, and what it would do. When it
+ * is down or slow, mail goes on without it. */
 #pragma once
 
 #include <stdint.h>
@@ -7,12 +8,23 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "mail/message.h"
+#include "net/http_client.h"
 
-/* How its place is written: "http://127.0.0.1:11333", an IP address with a port. 0 or -EINVAL. */
-int auth_rspamd_address(struct str url, struct net_address *address);
+/* How its place is written: "http://127.0.0.1:11333", with or without a slash at the end, which is left out of
+ * *url. 0 or -EINVAL. */
+int auth_rspamd_url(struct str text, struct str *url);
 
-/* Asks about the message: its score, of what Rspamd rejects at, becomes `spam_score` (0 to 5), its action and
- * symbols `spam_reasons` (in the message's arena). Returns 0; or, with the verdict as it was and `err` filled
- * in, a negative errno value: no connection, no answer in time, an answer that is none. */
-int auth_rspamd_score(const struct net_address *rspamd, const struct message *message,
-                      uint64_t deadline_ms, struct auth_verdict *verdict, struct err *err);
+/* Asks about the message and fills in `rspamd`, in the message's arena: an answer, or the reason why there is
+ * none. Returns 0, or -ECANCELED. */
+int auth_rspamd_check(struct http_client *client, struct str url,
+                      const struct message *message, uint64_t deadline_ms,
+                      struct auth_rspamd *rspamd);
+
+/* Reads an answer's JSON: 0, or -EBADMSG with `err` when it is not one of /checkv2. Texts are in the arena,
+ * printable ASCII and bounded. */
+int auth_rspamd_parse(struct str json, struct arena *arena, struct auth_rspamd *rspamd,
+                      struct err *err);
+
+/* Fills in the verdict's `spam_score` (5 where Rspamd rejects) and `spam_reasons` from its `rspamd`, which has
+ * answered. */
+void auth_rspamd_score(struct arena *arena, struct auth_verdict *verdict);

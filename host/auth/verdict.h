@@ -125,6 +125,24 @@ struct auth_client {
         note; /* lists that refuse our questions or did not answer, for the log; else empty */
 };
 
+/* What Rspamd would do with the message. */
+enum auth_rspamd_action {
+    RSPAMD_ACCEPT, /* "no action", and words that we do not know */
+    RSPAMD_MARK,   /* "add header", "rewrite subject" */
+    RSPAMD_DEFER,  /* "soft reject", "greylist" */
+    RSPAMD_REJECT,
+};
+
+struct auth_rspamd {
+    bool has_answered; /* else only `reason` counts */
+    enum auth_rspamd_action action;
+    struct str action_name; /* "soft-reject" */
+    double score, required; /* it rejects where score is required */
+    struct str symbols;     /* that count: "BAYES_SPAM=5.1 …" */
+    struct str message;     /* what it would have the sender told, or empty */
+    struct str reason;      /* why it has not answered; empty if it was not asked */
+};
+
 struct auth_verdict {
     struct auth_client client;
     struct auth_spf spf;
@@ -133,9 +151,9 @@ struct auth_verdict {
     bool has_more_dkim; /* more signatures stood there than were looked at */
     struct auth_arc arc;
     struct auth_dmarc dmarc;
+    struct auth_rspamd rspamd;
     bool is_arc_overridden;  /* DMARC failed, and a trusted sealer's chain let it pass */
     bool is_quarantined;     /* mark: a policy says so */
     double spam_score;       /* 0 to 5 */
     struct str spam_reasons; /* the rules that counted: "html_only=0.5 …" */
-    struct str spam_note;    /* why Rspamd gave no score, for the log; else empty */
 };

@@ -8,10 +8,9 @@
 #include "auth/spf.h"
 #include "base/task.h"
 
-#define RSPAMD_TIMEOUT_MS 5000
-
 struct verification {
     struct dns *dns;
+    struct http_client *http;
     const struct auth_options *options;
     struct message *message;
     struct auth_verdict *verdict;
@@ -60,23 +59,29 @@ static int evaluate_dmarc(const struct verification *work)
 static int ask_rspamd(void *arg)
 {
     struct verification *work = arg;
-    uint64_t deadline_ms = task_in_ms(RSPAMD_TIMEOUT_MS);
-    struct err err;
-    int result =
-        auth_rspamd_score(&work->options->rspamd, work->message,
-                          deadline_ms < work->deadline_ms ? deadline_ms : work->deadline_ms,
-                          work->verdict, &err);
-    if (result < 0)
-        work->verdict->spam_note =
-            str_of(arena_printf(work->message->arena, "%s", err.text));
-    return result;
+    const struct auth_options *options = work->options;
+    uint64_t deadline_ms = task_in_ms(options->rspamd_timeout_ms);
+    if (deadline_ms > work->deadline_ms)
+        deadline_ms = work->deadline_ms;
+    return auth_rspamd_check(work->http, options->rspamd_url, work->message, deadline_ms,
+                             &work->verdict->rspamd);
 }
 
-int auth_verify(struct dns *dns, const struct auth_options *options,
-                struct message *message, struct auth_verdict *verdict)
+static void score_spam(const struct verification *work)
 {
-    struct verification work = {dns, options, message, verdict,
-                                task_in_ms(options->message_timeout_ms)};
+    struct arena *arena = work->message->arena;
+    if (work->verdict->rspamd.has_answered)
+        auth_rspamd_score(arena, work->verdict);
+    else if (work->options->scores_spam)
+        auth_spam_score(work->message, arena, work->verdict);
+}
+
+int auth_verify(struct dns *dns, struct http_client *http,
+                const struct auth_options *options, struct message *message,
+                struct auth_verdict *verdict)
+{
+    struct verification work = {dns,     http,    options,
+                                message, verdict, task_in_ms(options->message_timeout_ms)};
     struct task_job jobs[4];
     size_t count = 0;
     task_stage("verifying the sender");
@@ -86,15 +91,12 @@ int auth_verify(struct dns *dns, const struct auth_options *options,
         jobs[count++] = (struct task_job){verify_dkim, &work, 0};
     if (options->arc != AUTH_OFF)
         jobs[count++] = (struct task_job){verify_arc, &work, 0};
-    struct task_job *rspamd = NULL;
-    if (options->scores_spam && options->asks_rspamd) {
-        rspamd = &jobs[count++];
-        *rspamd = (struct task_job){ask_rspamd, &work, 0};
-    }
+    if (options->rspamd != AUTH_OFF && http)
+        jobs[count++] = (struct task_job){ask_rspamd, &work, 0};
     int result = task_gather("verification", jobs, count);
     if (result == 0 && options->dmarc != AUTH_OFF)
         result = evaluate_dmarc(&work);
-    if (result == 0 && options->scores_spam && (!rspamd || rspamd->result < 0))
-        auth_spam_score(message, message->arena, verdict);
+    if (result == 0)
+        score_spam(&work);
     return result;
 }

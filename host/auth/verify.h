@@ -6,9 +6,11 @@
 #include "auth/verdict.h"
 #include "mail/message.h"
 #include "net/dns.h"
+#include "net/http_client.h"
 
 /* Fills in `verdict`, whose `client` is already there (auth_client_check); checks that are off are `none`. Views
  * live in the message's arena. What DNS has not told within the options' time is temperror. Returns 0, or
  * -ECANCELED. */
-int auth_verify(struct dns *dns, const struct auth_options *options,
-                struct message *message, struct auth_verdict *verdict);
+int auth_verify(struct dns *dns, struct http_client *http,
+                const struct auth_options *options, struct message *message,
+                struct auth_verdict *verdict);

@@ -194,6 +194,8 @@ void http_client_close(struct http_client *client)
 
 /* --- one transfer --- */
 
+/* The parameters are as libcurl has them. */
+/* NOLINTNEXTLINE(readability-non-const-parameter) */
 static size_t take_header(char *bytes, size_t size, size_t count, void *arg)
 {
     struct transfer *transfer = arg;
@@ -205,6 +207,7 @@ static size_t take_header(char *bytes, size_t size, size_t count, void *arg)
     return 0;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter) */
 static size_t take_body(char *bytes, size_t size, size_t count, void *arg)
 {
     struct transfer *transfer = arg;

@@ -99,7 +99,7 @@ static void every_part_is_read(void **state)
               "  {spf: enforce, arc: off, client_timeout: 2s, sealers: [Lists.Test],\n"
               "   lists: [bl.test, {zone: wl.test, action: allow, codes: 127.0.0.0/30}],\n"
               "   exempt: {from: [p.test, A@q.test], clients: 10.0.0.0/8},\n"
-              "   rspamd: 'http://127.0.0.1:11334'}\n"
+              "   rspamd: {url: 'http://127.0.0.1:11334/', action: enforce, timeout: 2s}}\n"
               "worker_limits: {cpu_soft: 50ms}\n"
               "workers:\n"
               "  w: {vars: {TEAM: t@b.test}, limits: {memory: 8MiB}}\n");
@@ -130,8 +130,9 @@ static void every_part_is_read(void **state)
     assert_true(str_equal(auth->exempt_from[0], STR("p.test")));
     assert_true(str_equal(auth->exempt_from[1], STR("A@q.test")));
     assert_int_equal(auth->exempt_client_count, 1);
-    assert_true(auth->asks_rspamd);
-    assert_int_equal(net_address_port(&auth->rspamd), 11334);
+    assert_int_equal(auth->rspamd, AUTH_ENFORCE);
+    assert_true(str_equal(auth->rspamd_url, STR("http://127.0.0.1:11334")));
+    assert_int_equal(auth->rspamd_timeout_ms, 2000);
     struct arena *arena = arena_new();
     struct mailbox mailbox;
     mailbox_parse(STR("ME@b.test"), arena, &mailbox);
@@ -175,6 +176,9 @@ static void mistakes_are_told_with_their_place(void **state)
         {LEAST "auth: {lists: [{zone: a.test, codes: 127.0.0}]}\n", 3, "127.0.0.2"},
         {LEAST "auth: {exempt: everybody}\n", 3, "clients"},
         {LEAST "auth: {rspamd: localhost}\n", 3, "http://127.0.0.1:11333"},
+        {LEAST "auth: {rspamd: {action: mark}}\n", 3, "http://127.0.0.1:11333"},
+        {LEAST "auth: {rspamd: {url: 'http://a.test', action: off}}\n", 3, "mark, enforce"},
+        {LEAST "auth: {rspamd: {url: 'http://a.test', actions: mark}}\n", 3, "actions"},
         {LEAST "auth: on\n", 3, "key: value"},
         {LEAST "log: {level: loud}\n", 1, "debug"},
         {"name: '-'\npostmaster: me@a.test\n", 1, "host name"},
