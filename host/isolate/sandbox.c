@@ -120,6 +120,19 @@ static int allow_calls(scmp_filter_ctx filter, const int calls[], size_t count)
     return result;
 }
 
+/* libseccomp's own macros leave a field out, which clang warns of. */
+static struct scmp_arg_cmp argument_is(unsigned argument, uint64_t value)
+{
+    return (struct scmp_arg_cmp){
+        .arg = argument, .op = SCMP_CMP_EQ, .datum_a = value, .datum_b = 0};
+}
+
+static struct scmp_arg_cmp argument_has(unsigned argument, uint64_t mask, uint64_t value)
+{
+    return (struct scmp_arg_cmp){
+        .arg = argument, .op = SCMP_CMP_MASKED_EQ, .datum_a = mask, .datum_b = value};
+}
+
 static int allow_with(scmp_filter_ctx filter, int call, struct scmp_arg_cmp condition)
 {
     return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, call, 1, &condition);
@@ -130,24 +143,22 @@ static int fill_filter(scmp_filter_ctx filter)
     int result =
         allow_calls(filter, allowed_calls, sizeof allowed_calls / sizeof allowed_calls[0]);
     if (!result)
-        result =
-            allow_with(filter, SCMP_SYS(recvmsg), SCMP_A0(SCMP_CMP_EQ, WIRE_SOCKET_FD));
+        result = allow_with(filter, SCMP_SYS(recvmsg), argument_is(0, WIRE_SOCKET_FD));
     if (!result)
-        result =
-            allow_with(filter, SCMP_SYS(sendmsg), SCMP_A0(SCMP_CMP_EQ, WIRE_SOCKET_FD));
+        result = allow_with(filter, SCMP_SYS(sendmsg), argument_is(0, WIRE_SOCKET_FD));
     if (!result)
-        result = allow_with(filter, SCMP_SYS(write), SCMP_A0(SCMP_CMP_EQ, STDERR_FILENO));
+        result = allow_with(filter, SCMP_SYS(write), argument_is(0, STDERR_FILENO));
     if (!result)
         result = allow_with(filter, SCMP_SYS(mmap),
-                            SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS));
+                            argument_has(3, MAP_ANONYMOUS, MAP_ANONYMOUS));
     if (!result)
-        result = allow_with(filter, SCMP_SYS(mmap), SCMP_A2(SCMP_CMP_EQ, PROT_READ));
+        result = allow_with(filter, SCMP_SYS(mmap), argument_is(2, PROT_READ));
     if (!result)
         result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2,
-                                  SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A1(SCMP_CMP_EQ, RLIMIT_AS));
+                                  argument_is(0, 0), argument_is(1, RLIMIT_AS));
     if (!result && IS_SANITIZED)
         result = allow_with(filter, SCMP_SYS(openat),
-                            SCMP_A2(SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT, O_RDONLY));
+                            argument_has(2, O_ACCMODE | O_CREAT, O_RDONLY));
     if (!result && IS_SANITIZED)
         result = allow_calls(filter, sanitizer_calls,
                              sizeof sanitizer_calls / sizeof sanitizer_calls[0]);
