@@ -10,6 +10,7 @@ falls on all of them; figures are medians over the rounds, and ratios are those 
     plain     load -> postern, a rule forwards -> sink
     worker    load -> postern, a script forwards -> sink
     verified  load -> postern that verifies SPF, DKIM, DMARC and ARC of a signed message, a rule forwards -> sink
+    sealed    the same for a message that a forwarder has sealed too (three signatures to check, not one)
 
 Sessions carry one message each, as from the open internet; `kept` is `plain` with 100 in each. CPU time of
 postern is its whole process tree's. Memory is PSS, so that what processes share counts once."""
@@ -38,6 +39,7 @@ WAYS = {
     "worker": ["--to", "worker@bench.test"],
     "kept": ["--to", "plain@bench.test", "--per-connection", "100"],
     "verified": ["--to", "plain@bench.test", "--from", "anna@sender.test"],
+    "sealed": ["--to", "plain@bench.test", "--from", "anna@sender.test"],
 }
 SCRIPT = """return {
   email = function(message)
@@ -47,7 +49,7 @@ SCRIPT = """return {
 """
 
 
-SIGNED = "signed"  # folder of the message for `verified`
+VERIFYING = ("verified", "sealed")  # each has a folder with its message
 
 
 # --- a signed message ---
@@ -63,12 +65,16 @@ def make_key():
 
 
 def sign_message(private):
-    """5 KB, signed by its author's domain, sealed by a forwarder."""
+    """5 KB, signed by its author's domain."""
     body = b"".join(b"A line of the body, as long as such lines are, number %04d.\r\n" % n for n in range(56))
     message = (b"Authentication-Results: mx.forwarder.test; dkim=pass header.d=sender.test\r\n"
                b"From: Anna <anna@sender.test>\r\nTo: plain@bench.test\r\nSubject: a signed message\r\n"
                b"Date: Sun, 22 Nov 2026 12:00:00 +0000\r\nMessage-ID: <1@sender.test>\r\n\r\n" + body)
-    message = dkim.sign(message, b"s1", b"sender.test", private, canonicalize=(b"relaxed", b"relaxed")) + message
+    return dkim.sign(message, b"s1", b"sender.test", private, canonicalize=(b"relaxed", b"relaxed")) + message
+
+
+def seal_message(message, private):
+    """The same with a forwarder's ARC set."""
     return b"".join(dkim.arc_sign(message, b"s1", b"forwarder.test", private, b"mx.forwarder.test")) + message
 
 
@@ -150,8 +156,10 @@ class Bench:
         self.sink = Program(self.bench, "sink")
         self.accepted = 0
         private, record = make_key()
-        (folder / SIGNED).mkdir()
-        (folder / SIGNED / "message.eml").write_bytes(sign_message(private))
+        signed = sign_message(private)
+        for way, message in zip(VERIFYING, (signed, seal_message(signed, private))):
+            (folder / way).mkdir()
+            (folder / way / "message.eml").write_bytes(message)
         self.dns = serve_records(record)
 
     def start_postern(self, auth="off"):
@@ -179,8 +187,8 @@ class Bench:
 
     def load(self, port, messages, way):
         content = ["--corpus", self.options.corpus] if self.options.corpus else []
-        if way == "verified":
-            content = ["--corpus", self.folder / SIGNED]
+        if way in VERIFYING:
+            content = ["--corpus", self.folder / way]
         done = subprocess.run([self.bench, "load", "--server", f"127.0.0.1:{port}", "--messages", str(messages),
                                "--sessions", str(self.options.sessions), *content, *WAYS[way]],
                               stdout=subprocess.PIPE, text=True, timeout=600, check=False)
@@ -192,7 +200,7 @@ class Bench:
 
     def measure(self, way, posterns):
         """One way, once: rate, latencies, and CPU seconds of both sides."""
-        postern = posterns[way == "verified"]
+        postern = posterns[way in VERIFYING]
         port = self.sink.port if way == "ceiling" else postern.port
         sink_before, postern_before = cpu_seconds(self.sink.pid), cpu_seconds(postern.pid)
         report = self.load(port, self.options.messages, way)
@@ -203,7 +211,7 @@ class Bench:
     def rounds(self):
         posterns = self.start_postern(), self.start_postern(auth={})
         for way in WAYS:
-            self.load(posterns[way == "verified"].port, max(20, self.options.messages // 20), way)
+            self.load(posterns[way in VERIFYING].port, max(20, self.options.messages // 20), way)
         results = []
         for number in range(self.options.rounds):
             results.append({way: self.measure(way, posterns) for way in WAYS})
@@ -258,7 +266,7 @@ def figures_of(results, idle_kib, messages):
         for percentile in ("p50", "p99"):
             figures.append(figure(f"{way}_latency_{percentile}", median_of(
                 results, lambda ways: ways[way]["latency_ms"][percentile]), "ms"))
-    for way in ("plain", "worker", "kept", "verified"):
+    for way in ("plain", "worker", "kept", *VERIFYING):
         figures.append(figure(f"{way}_cpu", median_of(
             results, lambda ways: ways[way]["postern_cpu"]) / messages * 1000, "CPU s/1000 messages"))
     figures.append(figure("loader_and_sink_cpu", median_of(
@@ -271,6 +279,8 @@ def figures_of(results, idle_kib, messages):
         results, lambda ways: ways["worker"]["per_second"] / ways["plain"]["per_second"]), "ratio", (">=", 0.85)))
     figures.append(figure("verify_cpu_vs_plain_forward", median_of(
         results, lambda ways: ways["verified"]["postern_cpu"] / ways["plain"]["postern_cpu"] - 1), "ratio", ("<=", 1)))
+    figures.append(figure("verify_sealed_cpu_vs_plain_forward", median_of(
+        results, lambda ways: ways["sealed"]["postern_cpu"] / ways["plain"]["postern_cpu"] - 1), "ratio"))
     figures.append(figure("idle_connection_kib", idle_kib, "KiB", ("<=", 24)))
     return figures
 
