@@ -158,6 +158,19 @@ static json_t *dmarc_json(const struct auth_dmarc *dmarc)
     return json;
 }
 
+static json_t *rspamd_json(const struct auth_rspamd *rspamd)
+{
+    json_t *json = json_object();
+    put_bool(json, "hasAnswered", rspamd->has_answered);
+    put(json, "action", rspamd->action_name);
+    json_object_set_new(json, "score", json_real(rspamd->score));
+    json_object_set_new(json, "required", json_real(rspamd->required));
+    put(json, "symbols", rspamd->symbols);
+    put(json, "message", rspamd->message);
+    put(json, "reason", rspamd->reason);
+    return json;
+}
+
 static json_t *decision_json(const struct auth_decision *decision)
 {
     json_t *json = json_object();
@@ -192,7 +205,8 @@ static json_t *unasked_json(const struct auth_options *options)
     } checks[] = {{"spf", options->spf},
                   {"dkim", options->dkim},
                   {"arc", options->arc},
-                  {"dmarc", options->dmarc}};
+                  {"dmarc", options->dmarc},
+                  {"rspamd", options->rspamd}};
     json_t *names = json_array();
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
         if (checks[i].mode == AUTH_OFF)
@@ -214,6 +228,8 @@ void cli_explain_as_json(const struct cli_explanation *explanation)
     json_object_set_new(json, "dmarc", dmarc_json(&verdict->dmarc));
     json_object_set_new(json, "spamScore", json_real(verdict->spam_score));
     put(json, "spamReasons", verdict->spam_reasons);
+    if (explanation->config->auth.rspamd != AUTH_OFF)
+        json_object_set_new(json, "rspamd", rspamd_json(&verdict->rspamd));
     put(json, "headerFields", explanation->fields);
     put_number(json, "forgedFields", explanation->forged_count);
     json_object_set_new(json, "decision", decision_json(&explanation->decision));

@@ -11,6 +11,7 @@
 #include "auth/verify.h"
 #include "base/loop.h"
 #include "base/task.h"
+#include "net/http_client.h"
 
 #define EXIT_MISTAKE      2
 #define MESSAGE_BYTES_MAX ((size_t)256 * 1024 * 1024)
@@ -111,7 +112,8 @@ static void judge(struct cli_explanation *explanation)
                             message->arena, &forged);
 }
 
-static int explain(struct cli_explanation *explanation, struct dns *dns)
+static int explain(struct cli_explanation *explanation, struct dns *dns,
+                   struct http_client *http)
 {
     const struct auth_options *options = &explanation->config->auth;
     struct message *message = explanation->message;
@@ -120,7 +122,7 @@ static int explain(struct cli_explanation *explanation, struct dns *dns)
                       task_in_ms(options->client_timeout_ms), message->arena,
                       &verdict->client);
     message->client.hostname = verdict->client.hostname;
-    int result = auth_verify(dns, NULL, options, message, verdict);
+    int result = auth_verify(dns, http, options, message, verdict);
     if (result < 0)
         return result;
     compare_bodies(explanation);
@@ -133,13 +135,16 @@ static int explain_in_task(void *arg)
 {
     struct cli_explanation *explanation = arg;
     struct err err = {0};
-    struct dns *dns = dns_open(&explanation->config->dns, &err);
-    if (!dns) {
+    struct http_client *http = http_client_open(&err);
+    struct dns *dns = http ? dns_open(&explanation->config->dns, &err) : NULL;
+    int result = err.code;
+    if (dns) {
+        result = explain(explanation, dns, http);
+        dns_close(dns);
+    } else {
         fprintf(stderr, "postern explain: %s\n", err.text);
-        return err.code;
     }
-    int result = explain(explanation, dns);
-    dns_close(dns);
+    http_client_close(http);
     return result;
 }
 

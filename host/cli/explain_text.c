@@ -216,6 +216,21 @@ static void tell_spam(const struct cli_explanation *explanation)
     say_text(explanation, "reasons", explanation->verdict.spam_reasons);
 }
 
+static void tell_rspamd(const struct cli_explanation *explanation)
+{
+    const struct auth_rspamd *rspamd = &explanation->verdict.rspamd;
+    if (explanation->config->auth.rspamd == AUTH_OFF)
+        return;
+    if (rspamd->has_answered)
+        say(explanation, "Rspamd", "%.*s: %.1f of %.1f", STR_ARG(rspamd->action_name),
+            rspamd->score, rspamd->required);
+    else
+        say(explanation, "Rspamd", "no answer");
+    say_text(explanation, "symbols", rspamd->symbols);
+    say_text(explanation, "message", rspamd->message);
+    say_text(explanation, "reason", rspamd->reason);
+}
+
 static void tell_fields(const struct cli_explanation *explanation)
 {
     struct str rest = explanation->fields;
@@ -253,6 +268,7 @@ void cli_explain_as_text(const struct cli_explanation *explanation)
     tell_arc(explanation);
     tell_dmarc(explanation);
     tell_spam(explanation);
+    tell_rspamd(explanation);
     tell_fields(explanation);
     tell_decision(explanation);
     if (explanation->has_match)

@@ -110,7 +110,7 @@ def test_json_tells_what_passes(explain, signed):
     found = as_json(explain(signed, {**SPF, **DMARC, **REVERSE}, "--json"))
     assert found["message"]["ip"] == "192.0.2.1" and found["message"]["from"] == "anna@mail.sender.test"
     assert found["client"] == {"iprev": "pass", "hostname": "mx.sender.test", "lists": [], "note": ""}
-    assert found["spf"]["result"] == "pass" and found["spf"]["lookups"] == 1 and found["notAsked"] == []
+    assert found["spf"]["result"] == "pass" and found["spf"]["lookups"] == 1 and found["notAsked"] == ["rspamd"]
     signature, = found["dkim"]
     assert (signature["result"], signature["domain"], signature["keyBits"]) == ("pass", "sender.test", 2048)
     assert [(step["domain"], step["found"]) for step in found["dmarc"]["walk"]] == [
@@ -154,8 +154,16 @@ def test_a_rules_directory_gives_its_options_and_its_rule(explain, rules, fake_d
     assert "DKIM     off" in done.stdout and "forward to ben@dest.test" in done.stdout
     assert "=>       refused by the block list check: 554 5.7.1 192.0.2.1 found" in done.stdout
     found = as_json(explain(TEXT, records, rules.folder, "--to", "ben@gate.test", "--json"))
-    assert found["rule"]["line"] >= 1 and found["notAsked"] == ["dkim"]
+    assert found["rule"]["line"] >= 1 and found["notAsked"] == ["dkim", "rspamd"]
     assert as_json(explain(TEXT, records, rules.folder, "--to", "eva@gate.test", "--json"))["rule"] is None
+
+
+def test_an_rspamd_that_does_not_answer_is_told(explain, rules):
+    rules.write_host(auth={"rspamd": {"url": "http://127.0.0.1:1"}})
+    done = explain(TEXT, SPF, rules.folder)
+    assert "Rspamd   no answer" in done.stdout and "=>       accepted" in done.stdout
+    found = as_json(explain(TEXT, SPF, rules.folder, "--json"))
+    assert not found["rspamd"]["hasAnswered"] and found["rspamd"]["reason"]
 
 
 def test_forged_fields_are_told(explain):
