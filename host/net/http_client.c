@@ -255,6 +255,8 @@ static void set_request(struct transfer *transfer, const struct http_request *re
 {
     CURL *easy = transfer->easy;
     curl_easy_setopt(easy, CURLOPT_URL, request->url);
+    curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE,
+                     (curl_off_t)request->response_bytes_max);
     if (strcmp(request->method, "GET") == 0)
         return;
     curl_easy_setopt(easy, CURLOPT_POST, 1L);
@@ -318,6 +320,8 @@ static int failure_of(const struct transfer *transfer)
         return -ECONNREFUSED;
     case CURLE_PEER_FAILED_VERIFICATION:
         return -EACCES;
+    case CURLE_FILESIZE_EXCEEDED: /* as announced */
+        return -EMSGSIZE;
     default:
         return transfer->is_too_long ? -EMSGSIZE : -EIO;
     }
