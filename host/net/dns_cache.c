@@ -43,8 +43,8 @@ void dns_cache_free(struct dns_cache *cache)
 {
     if (!cache)
         return;
-    while (!list_empty(&cache->by_use))
-        entry_drop(cache, list_entry(cache->by_use.next, struct entry, node));
+    list_foreach (node, &cache->by_use)
+        entry_drop(cache, list_entry(node, struct entry, node));
     table_free(cache->entries);
     free(cache);
 }
