@@ -74,8 +74,7 @@ static struct mailbox with_domain(const struct passage *passage, struct mailbox 
     return recipient;
 }
 
-/* Whoever is on a block list may still write there about it. */
-static bool is_postmaster(const struct mailbox *recipient)
+bool route_is_postmaster(const struct mailbox *recipient)
 {
     return str_equal_nocase(recipient->local, STR("postmaster"));
 }
@@ -115,7 +114,7 @@ static struct reply route_recipient_of_session(void *arg,
     case RULE_MAYBE:
         break;
     }
-    struct reply refusal = is_postmaster(&recipient->mailbox)
+    struct reply refusal = route_is_postmaster(&recipient->mailbox)
                                ? (struct reply){0}
                                : route_verify_client(passage);
     if (refusal.code)

@@ -50,6 +50,9 @@ void passage_release(struct passage *passage);
 void route_send(struct passage *passage, const struct mailbox *destination,
                 struct str headers, struct arena *arena, struct delivery_result *result);
 
+/* Whoever is on a block list may still write there about it: mail for nobody else is not verified. */
+bool route_is_postmaster(const struct mailbox *recipient);
+
 /* Each asks what is to be asked (of the client once) and gives the refusal that follows, or a reply of code 0
  * to go on. After the second the message's trace and content are what is sent on. */
 struct reply route_verify_client(struct passage *passage);

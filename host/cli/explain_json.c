@@ -232,6 +232,7 @@ void cli_explain_as_json(const struct cli_explanation *explanation)
         json_object_set_new(json, "rspamd", rspamd_json(&verdict->rspamd));
     put(json, "headerFields", explanation->fields);
     put_number(json, "forgedFields", explanation->forged_count);
+    put_bool(json, "isUnverified", explanation->is_unverified);
     json_object_set_new(json, "decision", decision_json(&explanation->decision));
     if (explanation->has_match)
         json_object_set_new(json, "rule", rule_json(explanation));

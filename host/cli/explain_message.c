@@ -103,6 +103,9 @@ static void judge(struct cli_explanation *explanation)
     verdict->is_arc_overridden = decision.is_arc_overridden;
     verdict->is_quarantined = decision.is_quarantined;
     explanation->decision = client.action == AUTH_ACCEPT ? decision : client;
+    explanation->is_unverified = route_is_postmaster(&explanation->recipient);
+    if (explanation->is_unverified)
+        explanation->decision = (struct auth_decision){.enhanced = "", .check = ""};
     explanation->fields =
         auth_results_fields(options, message, verdict,
                             decision.is_quarantined ? decision.check : "", message->arena);

@@ -32,7 +32,8 @@ struct cli_explanation {
     struct auth_dkim_body bodies[AUTH_DKIM_MAX]; /* of the signature at the same place */
     bool has_body[AUTH_DKIM_MAX];                /* its body hash was compared */
     struct mailbox recipient;                    /* null: not given */
-    bool has_match; /* the recipient was looked up in the rules */
+    bool is_unverified; /* it is for postmaster: nothing of this would be asked */
+    bool has_match;     /* the recipient was looked up in the rules */
     enum rule_found found;
     struct rule_match match;
 };

@@ -251,6 +251,8 @@ static void tell_decision(const struct cli_explanation *explanation)
         say(explanation, "=>", "%s by the %s check: %u %s %.*s",
             decision->action == AUTH_REJECT ? "refused" : "deferred", decision->check,
             decision->code, decision->enhanced, STR_ARG(decision->text));
+    else if (explanation->is_unverified)
+        say(explanation, "=>", "accepted whatever was found, since it is for postmaster");
     else if (decision->is_quarantined)
         say(explanation, "=>", "accepted, and quarantined for %s", decision->check);
     else

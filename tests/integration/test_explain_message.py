@@ -158,6 +158,13 @@ def test_a_rules_directory_gives_its_options_and_its_rule(explain, rules, fake_d
     assert as_json(explain(TEXT, records, rules.folder, "--to", "eva@gate.test", "--json"))["rule"] is None
 
 
+def test_postmaster_is_reached_whatever_is_found(explain, rules):
+    rules.domain("gate.test", {"to": "postmaster@", "forward": "ben@dest.test"})
+    rules.write_host(auth={})
+    done = explain(TEXT, {}, rules.folder, "--to", "Postmaster@gate.test")
+    assert done.returncode == 0 and "=>       accepted whatever was found" in done.stdout
+
+
 def test_an_rspamd_that_does_not_answer_is_told(explain, rules):
     rules.write_host(auth={"rspamd": {"url": "http://127.0.0.1:1"}})
     done = explain(TEXT, SPF, rules.folder)
