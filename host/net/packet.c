@@ -2,7 +2,8 @@
  * and its share of epoll_wait, no epoll_ctl. Each operation is tried before it waits.
  *
  * Invariant: `armed` are the events that uv_poll watches. A callback wakes one task only, as that one may
- * close the socket; the poll is level-triggered, so what is left undone is told again. */
+ * close the socket; the poll is level-triggered, so what is left undone is told again. The file descriptor is
+ * closed after the poll only: uv_close stops to watch the number, whoever has it by then. */
 #include "packet.h"
 
 #include <errno.h>
@@ -79,7 +80,7 @@ void net_packet_break(struct net_packet_socket *socket)
         return;
     socket->is_broken = true;
     arm(socket, 0);
-    close(socket->fd);
+    shutdown(socket->fd, SHUT_RDWR);
     if (socket->receiver)
         task_wake(socket->receiver, 0);
     task_signal_raise_all(&socket->writable);
@@ -96,6 +97,7 @@ void net_packet_close(struct net_packet_socket *socket)
     invariant(!socket->receiver && !socket->sender_count,
               "net: packet socket closed in use");
     uv_close((uv_handle_t *)&socket->poll, on_closed);
+    close(socket->fd);
 }
 
 static int wait_readable(struct net_packet_socket *socket, uint64_t deadline_ms)

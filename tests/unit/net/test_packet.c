@@ -131,6 +131,29 @@ static void a_break_ends_all_waits(void **state)
     assert_int_equal(test_run(break_both, NULL), 0);
 }
 
+static int break_beside_another(void *arg)
+{
+    (void)arg;
+    char byte;
+    struct pair broken = pair_open();
+    assert_int_equal(net_packet_receive(broken.near, &byte, 1, task_in_ms(2)), -ETIMEDOUT);
+    net_packet_break(broken.near);
+    struct pair fresh = pair_open();
+    assert_int_equal(net_packet_receive(fresh.near, &byte, 1, task_in_ms(2)), -ETIMEDOUT);
+    pair_close(&broken);
+    assert_int_equal(send(fresh.far, "x", 1, 0), 1);
+    assert_int_equal(net_packet_receive(fresh.near, &byte, 1, task_in_ms(5000)), 1);
+    pair_close(&fresh);
+    return 0;
+}
+
+/* The loop would stop to watch it, had it come to the number of the other one's file descriptor. */
+static void a_socket_opened_between_break_and_close_of_another_is_heard(void **state)
+{
+    (void)state;
+    assert_int_equal(test_run(break_beside_another, NULL), 0);
+}
+
 static int pass(void *arg)
 {
     (void)arg;
@@ -201,6 +224,7 @@ int main(void)
         loop_test(packets_keep_their_borders),
         loop_test(a_sender_waits_while_the_peer_is_behind),
         loop_test(a_break_ends_all_waits),
+        loop_test(a_socket_opened_between_break_and_close_of_another_is_heard),
         loop_test(a_file_descriptor_travels_beside_a_packet),
         loop_test(a_flood_leaves_others_their_turn),
     };
