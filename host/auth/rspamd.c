@@ -42,12 +42,11 @@ static void add_field(struct http_request *request, struct http_field fields[],
         fields[request->field_count++] = (struct http_field){name, value};
 }
 
-static int ask(struct http_client *client, struct str url, const struct message *message,
-               uint64_t deadline_ms, struct arena *arena, struct http_response *response,
-               struct err *err)
+/* In the arena. */
+static struct http_request question_of(struct str url, const struct message *message,
+                                       struct arena *arena)
 {
-    char ip[NET_ADDRESS_TEXT_BYTES];
-    struct http_field fields[FIELDS_MAX];
+    struct http_field *fields = arena_array(arena, struct http_field, FIELDS_MAX);
     struct http_request request = {
         .method = "POST",
         .url = arena_printf(arena, "%.*s/checkv2", STR_ARG(url)),
@@ -56,13 +55,14 @@ static int ask(struct http_client *client, struct str url, const struct message 
         .response_bytes_max = ANSWER_BYTES_MAX,
     };
     const struct message_client *peer = &message->client;
+    char *ip = arena_alloc(arena, NET_ADDRESS_TEXT_BYTES);
     add_field(&request, fields, "IP", str_of(net_address_ip_text(&peer->address, ip)));
     add_field(&request, fields, "Helo", peer->helo);
     add_field(&request, fields, "Hostname", peer->hostname);
     add_field(&request, fields, "From",
               str_of(arena_printf(arena, "<%.*s>", STR_ARG(message->reverse_path.text))));
     add_field(&request, fields, "Queue-Id", message->id);
-    return http_client_request(client, &request, deadline_ms, arena, response, err);
+    return request;
 }
 
 /* --- the answer --- */
@@ -202,11 +202,13 @@ int auth_rspamd_check(struct http_client *client, struct str url,
                       struct auth_rspamd *rspamd)
 {
     struct arena *scratch = arena_new();
+    struct http_request request = question_of(url, message, scratch);
     struct http_response response;
     struct err err = {0};
     task_stage("asking Rspamd");
     *rspamd = (struct auth_rspamd){0};
-    int result = ask(client, url, message, deadline_ms, scratch, &response, &err);
+    int result =
+        http_client_request(client, &request, deadline_ms, scratch, &response, &err);
     if (result == 0 && response.status != 200)
         result = err_set(&err, -EBADMSG, "its answer is HTTP status %u", response.status);
     if (result == 0)
