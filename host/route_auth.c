@@ -106,6 +106,8 @@ static void record(struct passage *passage, const struct auth_decision *decision
         FIELD("dkim", passage->auth.dkim), FIELD("dmarc", passage->auth.dmarc),
         FIELD("arc", passage->auth.arc), FIELD("from_domain", verdict->dmarc.from_domain),
         FIELD("refused_by", str_of(decision->action == AUTH_ACCEPT ? "" : decision->check)),
+        FIELD("rspamd", verdict->rspamd.has_answered ? verdict->rspamd.action_name
+                                                     : verdict->rspamd.reason),
         FIELD_NUMBER("score_percent", verdict->spam_score * 20),
         FIELD_NUMBER("ms", task_now_ms() - started_ms));
 }

@@ -72,6 +72,7 @@ def test_it_is_told_what_is_known_and_its_score_is_ours(served, destination, rsp
     score, = destination.mails[0].header("X-Postern-Spam-Score")
     assert score.startswith("1.0 ") and "rspamd=3.0/15.0 no-action BAYES_SPAM=2.5" in score
     assert not destination.mails[0].header("X-Postern-Quarantine")
+    assert "rspamd=no-action" in gateway.events("message.verified")[0]
 
 
 @pytest.mark.parametrize("action, code, text", [
@@ -114,3 +115,5 @@ def test_when_it_is_down_mail_goes_on(served, destination):
     gateway = served(rspamd={"url": "http://127.0.0.1:1", "action": "enforce"})
     assert answer(gateway) == (250, "")
     assert len(destination.mails) == 1
+    line, = gateway.events("message.verified")
+    assert "Rspamd at http://127.0.0.1:1: " in line
