@@ -18,7 +18,9 @@ struct block {
 
 struct arena {
     struct block *newest;
-    char *next; /* free space of the newest shared block */
+    struct block *shared; /* the newest shared block, of shared_bytes; NULL: none yet */
+    size_t shared_bytes;
+    char *next; /* its free space */
     size_t left;
     size_t block_bytes;
 };
@@ -30,15 +32,32 @@ struct arena *arena_new(void)
     return arena;
 }
 
+static void free_blocks(struct arena *arena, const struct block *kept)
+{
+    for (struct block *block = arena->newest, *older; block; block = older) {
+        older = block->older;
+        if (block != kept)
+            free(block);
+    }
+}
+
 void arena_free(struct arena *arena)
 {
     if (!arena)
         return;
-    for (struct block *block = arena->newest, *older; block; block = older) {
-        older = block->older;
-        free(block);
-    }
+    free_blocks(arena, NULL);
     free(arena);
+}
+
+void arena_reset(struct arena *arena)
+{
+    free_blocks(arena, arena->shared);
+    arena->newest = arena->shared;
+    if (!arena->shared)
+        return;
+    arena->shared->older = NULL;
+    arena->next = arena->shared->bytes;
+    arena->left = arena->shared_bytes;
 }
 
 static char *add_block(struct arena *arena, size_t bytes)
@@ -61,7 +80,8 @@ void *arena_alloc(struct arena *arena, size_t bytes)
     } else {
         if (bytes > arena->left) {
             arena->next = add_block(arena, arena->block_bytes);
-            arena->left = arena->block_bytes;
+            arena->left = arena->shared_bytes = arena->block_bytes;
+            arena->shared = arena->newest;
             if (arena->block_bytes < LAST_BLOCK_BYTES)
                 arena->block_bytes *= 2;
         }

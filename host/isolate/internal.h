@@ -60,6 +60,7 @@ struct isolate {
     bool is_collecting_often;     /* much of the cap is used */
     volatile sig_atomic_t hooked; /* the CPU hook is set */
 
+    struct arena *spare_arena; /* of an ended run, for the next; NULL: none */
     struct list runs;
     struct list ready;   /* fibers to resume, in turn */
     struct run *run;     /* whose code runs now; NULL: none */

@@ -37,7 +37,8 @@ struct run *isolate_run_new(struct isolate *isolate, uint32_t id)
     run->isolate = isolate;
     run->id = id;
     run->raw_fd = -1;
-    run->arena = arena_new();
+    run->arena = isolate->spare_arena ? isolate->spare_arena : arena_new();
+    isolate->spare_arena = NULL;
     list_init(&run->fibers);
     list_append(&isolate->runs, &run->node);
     return run;
@@ -60,7 +61,9 @@ void isolate_run_free(struct run *run)
     if (run->raw_fd >= 0)
         close(run->raw_fd);
     list_remove(&run->node);
-    arena_free(run->arena);
+    arena_free(run->isolate->spare_arena);
+    run->isolate->spare_arena = run->arena;
+    arena_reset(run->arena);
     free(run);
 }
 

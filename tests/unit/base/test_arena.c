@@ -76,9 +76,31 @@ static void arrays_are_zeroed(void **state)
     arena_free(arena);
 }
 
+static void a_reset_arena_is_empty_and_keeps_a_block(void **state)
+{
+    (void)state;
+    struct arena *arena = arena_new();
+    arena_reset(arena);
+    char *first = arena_alloc(arena, 100);
+    memset(first, 'x', 100);
+    arena_alloc(arena, 100000);
+    arena_reset(arena);
+    char *again = arena_alloc(arena, 100);
+    assert_ptr_equal(again, first);
+    assert_int_equal(again[0], 0);
+    assert_int_equal(again[99], 0);
+    for (int i = 0; i < 1000; i++)
+        arena_alloc(arena, 300);
+    arena_reset(arena);
+    arena_reset(arena);
+    assert_non_null(arena_alloc(arena, 50000));
+    arena_free(arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_reset_arena_is_empty_and_keeps_a_block),
         cmocka_unit_test(memory_is_zeroed_and_aligned),
         cmocka_unit_test(things_do_not_overlap),
         cmocka_unit_test(texts_are_copies_with_an_end),
