@@ -140,9 +140,14 @@ static int break_beside_another(void *arg)
     net_packet_break(broken.near);
     struct pair fresh = pair_open();
     assert_int_equal(net_packet_receive(fresh.near, &byte, 1, task_in_ms(2)), -ETIMEDOUT);
+    struct task *receiver = task_start("receiver", receive_one, &fresh);
+    task_sleep(2);
     pair_close(&broken);
     assert_int_equal(send(fresh.far, "x", 1, 0), 1);
-    assert_int_equal(net_packet_receive(fresh.near, &byte, 1, task_in_ms(5000)), 1);
+    task_sleep(100);
+    if (task_count() > 1)
+        net_packet_break(fresh.near);
+    assert_int_equal(task_join(receiver), 1);
     pair_close(&fresh);
     return 0;
 }
