@@ -114,10 +114,9 @@ static struct reply route_recipient_of_session(void *arg,
     case RULE_MAYBE:
         break;
     }
-    struct reply refusal = route_is_postmaster(&recipient->mailbox)
-                               ? (struct reply){0}
-                               : route_verify_client(passage);
-    if (refusal.code)
+    bool is_postmaster = route_is_postmaster(&recipient->mailbox);
+    struct reply refusal = route_verify_client(passage);
+    if (refusal.code && !is_postmaster)
         return refuse_recipient(passage, &recipient->mailbox, refusal);
     unsigned allowed = match.domain->recipients_per_transaction;
     if (allowed > passage->recipients_max)
@@ -125,6 +124,7 @@ static struct reply route_recipient_of_session(void *arg,
     if (transaction->recipient_count >= allowed)
         return reply_too_many_recipients();
     passage->recipients_max = allowed;
+    passage->may_be_refused = passage->may_be_refused || !is_postmaster;
     return reply_recipient_ok();
 }
 
@@ -284,7 +284,9 @@ static struct reply route_message(void *arg, struct smtp_transaction *transactio
           FIELD_NUMBER("recipients", transaction->recipient_count));
 
     struct reply answer = route_verify_message(passage);
-    bool is_refused = answer.code != 0;
+    bool is_refused = answer.code != 0 && passage->may_be_refused;
+    if (!is_refused)
+        answer = (struct reply){0};
     if (is_refused)
         EVENT(passage->trail, STATUS_MESSAGE_REJECTED,
               FIELD("reason", reply_line(&answer, message->arena)));

@@ -38,6 +38,7 @@ struct passage {
     struct rule_auth auth;        /* the same for rules, once the message is verified */
     struct str *content;          /* raw without forged fields, once the message is in */
     size_t content_count;
+    bool may_be_refused;     /* for what was verified: it is not for postmaster alone */
     unsigned recipients_max; /* of the domains named so far */
     unsigned sent_count;     /* what its workers have forwarded or replied */
 };

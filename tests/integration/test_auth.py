@@ -123,6 +123,15 @@ def test_a_listed_client_is_refused_but_may_write_to_postmaster(served, destinat
     assert answer(gateway, recipient="postmaster@gate.test") == (250, "")
 
 
+def test_postmaster_is_told_what_was_found_and_gets_it_all_the_same(served, destination):
+    records = {("_dmarc.sender.test", "TXT"): ['"v=DMARC1; p=reject"'], ("sender.test", "A"): ["192.0.2.1"],
+               ("other.test", "TXT"): ['"v=spf1 -all"']}
+    gateway = served(records)
+    assert answer(gateway, recipient="postmaster@gate.test", sender="x@other.test") == (250, "")
+    results, = destination.mails[0].header("Authentication-Results")
+    assert "spf=fail" in results and "dmarc=fail" in results
+
+
 def test_a_list_that_allows_wins(served, destination):
     records = {**SPF_PASS, ("1.0.0.127.bl.test", "A"): ["127.0.0.2"], ("1.0.0.127.wl.test", "A"): ["127.0.0.5"]}
     gateway = served(records, lists=["bl.test", {"zone": "wl.test", "action": "allow"}])
