@@ -32,32 +32,31 @@ struct arena *arena_new(void)
     return arena;
 }
 
-static void free_blocks(struct arena *arena, const struct block *kept)
-{
-    for (struct block *block = arena->newest, *older; block; block = older) {
-        older = block->older;
-        if (block != kept)
-            free(block);
-    }
-}
-
 void arena_free(struct arena *arena)
 {
     if (!arena)
         return;
-    free_blocks(arena, NULL);
+    for (struct block *block = arena->newest, *older; block; block = older) {
+        older = block->older;
+        free(block);
+    }
     free(arena);
 }
 
 void arena_reset(struct arena *arena)
 {
-    free_blocks(arena, arena->shared);
+    struct block *block = arena->newest;
     arena->newest = arena->shared;
-    if (!arena->shared)
-        return;
-    arena->shared->older = NULL;
-    arena->next = arena->shared->bytes;
-    arena->left = arena->shared_bytes;
+    while (block) {
+        struct block *older = block->older;
+        if (block == arena->shared)
+            block->older = NULL;
+        else
+            free(block);
+        block = older;
+    }
+    arena->next = arena->shared ? arena->shared->bytes : NULL;
+    arena->left = arena->shared ? arena->shared_bytes : 0;
 }
 
 static char *add_block(struct arena *arena, size_t bytes)
