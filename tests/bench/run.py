@@ -11,6 +11,7 @@ falls on all of them; figures are medians over the rounds, and ratios are those 
     worker    load -> postern, a script forwards -> sink
     verified  load -> postern that verifies SPF, DKIM, DMARC and ARC of a signed message, a rule forwards -> sink
     sealed    the same for a message that a forwarder has sealed too (three signatures to check, not one)
+    beside    as verified, while 100 other sessions wait for a name server that does not answer
 
 Sessions carry one message each, as from the open internet; `kept` is `plain` with 100 in each. CPU time of
 postern is its whole process tree's. Memory is PSS, so that what processes share counts once."""
@@ -40,6 +41,7 @@ WAYS = {
     "kept": ["--to", "plain@bench.test", "--per-connection", "100"],
     "verified": ["--to", "plain@bench.test", "--from", "anna@sender.test"],
     "sealed": ["--to", "plain@bench.test", "--from", "anna@sender.test"],
+    "beside": ["--to", "plain@bench.test", "--from", "anna@sender.test"],
 }
 SCRIPT = """return {
   email = function(message)
@@ -49,7 +51,8 @@ SCRIPT = """return {
 """
 
 
-VERIFYING = ("verified", "sealed")  # each has a folder with its message
+VERIFYING = ("verified", "sealed", "beside")
+SLOW_SESSIONS = 100
 
 
 # --- a signed message ---
@@ -87,6 +90,7 @@ def serve_records(record):
         ("s1._domainkey.forwarder.test", "TXT"): [record],
         ("_dmarc.sender.test", "TXT"): ['"v=DMARC1; p=reject"'],
     })
+    server.silent.add("silent.test")
     return server
 
 
@@ -157,7 +161,7 @@ class Bench:
         self.accepted = 0
         private, record = make_key()
         signed = sign_message(private)
-        for way, message in zip(VERIFYING, (signed, seal_message(signed, private))):
+        for way, message in zip(VERIFYING, (signed, seal_message(signed, private), signed)):
             (folder / way).mkdir()
             (folder / way / "message.eml").write_bytes(message)
         self.dns = serve_records(record)
@@ -198,14 +202,25 @@ class Bench:
         self.accepted += messages
         return report
 
+    def start_slow_sessions(self, port):
+        """Their sender's domain is never told: they end with 4xx, long after they are of use."""
+        return subprocess.Popen([self.bench, "load", "--server", f"127.0.0.1:{port}", "--from", "x@silent.test",
+                                 "--to", "plain@bench.test", "--sessions", str(SLOW_SESSIONS), "--messages",
+                                 str(SLOW_SESSIONS)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
     def measure(self, way, posterns):
         """One way, once: rate, latencies, and CPU seconds of both sides."""
         postern = posterns[way in VERIFYING]
         port = self.sink.port if way == "ceiling" else postern.port
+        slow = self.start_slow_sessions(port) if way == "beside" else None
+        time.sleep(0.5 if slow else 0)
         sink_before, postern_before = cpu_seconds(self.sink.pid), cpu_seconds(postern.pid)
         report = self.load(port, self.options.messages, way)
         report["around_cpu"] = report["cpu_seconds"] + cpu_seconds(self.sink.pid) - sink_before
         report["postern_cpu"] = cpu_seconds(postern.pid) - postern_before
+        if slow:
+            slow.kill()
+            slow.wait()
         return report
 
     def rounds(self):
@@ -281,6 +296,8 @@ def figures_of(results, idle_kib, messages):
         results, lambda ways: ways["verified"]["postern_cpu"] / ways["plain"]["postern_cpu"] - 1), "ratio", ("<=", 1)))
     figures.append(figure("verify_sealed_cpu_vs_plain_forward", median_of(
         results, lambda ways: ways["sealed"]["postern_cpu"] / ways["plain"]["postern_cpu"] - 1), "ratio"))
+    figures.append(figure("verified_beside_slow_dns_vs_verified", median_of(
+        results, lambda ways: ways["beside"]["per_second"] / ways["verified"]["per_second"]), "ratio"))
     figures.append(figure("idle_connection_kib", idle_kib, "KiB", ("<=", 24)))
     return figures
 

@@ -11,11 +11,12 @@ import dns.rrset
 
 class FakeDns:
     """`records` maps (name, type) to a list of texts: {("dest.test", "MX"): ["10 mx1.dest.test."]}. A name
-    without any record does not exist; a name in `broken` is answered with SERVFAIL."""
+    without any record does not exist; a name in `broken` is answered with SERVFAIL, one in `silent` not at all."""
 
     def __init__(self):
         self.records = {}
         self.broken = set()
+        self.silent = set()
         self.questions = []
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
@@ -32,7 +33,9 @@ class FakeDns:
             packet, client = self.socket.recvfrom(4096)
             if packet == b"stop":
                 return
-            self.socket.sendto(self._answer(dns.message.from_wire(packet)).to_wire(), client)
+            query = dns.message.from_wire(packet)
+            if query.question[0].name.to_text(omit_final_dot=True).lower() not in self.silent:
+                self.socket.sendto(self._answer(query).to_wire(), client)
 
     def _answer(self, query):
         question = query.question[0]
