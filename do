@@ -73,7 +73,7 @@ build() { # PRESET [TARGET...]
     local preset=$1 log="build/$1.log"
     shift
     mkdir -p build
-    if ! { cmake --preset "$preset" && cmake --build "build/$preset" ${1:+--target "$@"}; } >"$log" 2>&1; then
+    if ! { cmake --preset "$preset" && cmake --build --preset "$preset" ${1:+--target "$@"}; } >"$log" 2>&1; then
         tail -n 80 "$log" >&2
         echo "./do: the $preset build failed; all it said is in $log" >&2
         return 1

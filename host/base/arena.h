@@ -16,9 +16,6 @@ void arena_free(struct arena *arena);
 /* Forgets all that is in it but keeps its last shared block, for the next of many short lives. */
 void arena_reset(struct arena *arena);
 
-/* Forgets all that is in it but keeps its last shared block, for the next of many short lives. */
-void arena_reset(struct arena *arena);
-
 /* Zeroed and aligned for any type. */
 void *arena_alloc(struct arena *arena, size_t bytes);
 #define arena_new_of(arena, type) ((type *)arena_alloc((arena), sizeof(type)))
