@@ -11,6 +11,9 @@
 #include "mail/reply_check.h"
 #include "smtp/replies.h"
 
+/* Of what one forward() adds. */
+#define HEADERS_BYTES_MAX ((size_t)256 * 1024)
+
 /* One run of a worker; freed at its end, which may come after the session's. */
 struct worker_passage {
     struct passage *passage;
@@ -42,46 +45,61 @@ static void answer_with_result(const struct delivery_result *result, struct aren
 
 /* --- forward --- */
 
+static bool read_destination(const struct worker_passage *run, struct str recipient,
+                             struct arena *arena, struct mailbox *destination,
+                             struct worker_answer *answer)
+{
+    if (mailbox_parse(recipient, arena, destination) < 0) {
+        refuse(answer, "E_VALIDATION_ERROR",
+               str_of(arena_printf(arena, "forward: \"%.*s\" is not an address",
+                                   STR_ARG(recipient))));
+        return false;
+    }
+    if (!config_is_destination(run->passage->config, destination)) {
+        refuse(
+            answer, "E_RECIPIENT_NOT_ALLOWED",
+            str_of(arena_printf(
+                arena, "forward: %.*s is not in `destinations:` of host.yaml; add it there",
+                STR_ARG(destination->text))));
+        return false;
+    }
+    return true;
+}
+
+static bool write_headers(const struct worker_header *headers, size_t count,
+                          struct buf *lines, struct arena *arena,
+                          struct worker_answer *answer)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (str_starts_nocase(headers[i].name, STR("X-")) &&
+            header_append(lines, headers[i].name, headers[i].value) == 0)
+            continue;
+        refuse(answer, "E_HEADER_NOT_ALLOWED",
+               str_of(arena_printf(
+                   arena,
+                   "forward: header \"%.*s\": only X-… headers of one line may be added",
+                   STR_ARG(headers[i].name))));
+        return false;
+    }
+    return true;
+}
+
 static void forward(void *arg, struct str recipient, const struct worker_header *headers,
                     size_t header_count, struct arena *arena, struct worker_answer *answer)
 {
     struct worker_passage *run = arg;
     struct mailbox destination;
-    if (mailbox_parse(recipient, arena, &destination) < 0) {
-        refuse(answer, "E_VALIDATION_ERROR",
-               str_of(arena_printf(arena, "forward: \"%.*s\" is not an address",
-                                   STR_ARG(recipient))));
-        return;
-    }
-    if (!config_is_destination(run->passage->config, &destination)) {
-        refuse(
-            answer, "E_RECIPIENT_NOT_ALLOWED",
-            str_of(arena_printf(
-                arena, "forward: %.*s is not in `destinations:` of host.yaml; add it there",
-                STR_ARG(destination.text))));
-        return;
-    }
     struct buf lines;
-    buf_init(&lines, (size_t)256 * 1024);
-    for (size_t i = 0; i < header_count; i++) {
-        if (!str_starts_nocase(headers[i].name, STR("X-")) ||
-            header_append(&lines, headers[i].name, headers[i].value) < 0) {
-            refuse(
-                answer, "E_HEADER_NOT_ALLOWED",
-                str_of(arena_printf(
-                    arena,
-                    "forward: header \"%.*s\": only X-… headers of one line may be added",
-                    STR_ARG(headers[i].name))));
-            buf_free(&lines);
-            return;
-        }
+    buf_init(&lines, HEADERS_BYTES_MAX);
+    if (read_destination(run, recipient, arena, &destination, answer) &&
+        write_headers(headers, header_count, &lines, arena, answer)) {
+        struct delivery_result result = {0};
+        route_send(run->passage, &destination, buf_view(&lines), arena, &result);
+        run->passage->sent_count += result.status == DELIVERY_OK;
+        answer->message_id = run->passage->message->id;
+        answer_with_result(&result, arena, answer);
     }
-    struct delivery_result result = {0};
-    route_send(run->passage, &destination, buf_view(&lines), arena, &result);
     buf_free(&lines);
-    run->passage->sent_count += result.status == DELIVERY_OK;
-    answer->message_id = run->passage->message->id;
-    answer_with_result(&result, arena, answer);
 }
 
 /* --- reply --- */
@@ -232,10 +250,11 @@ static struct reply reply_to_outcome(struct passage *passage,
     case WORKER_EXCEPTION:
         if (outcome->upstream.code)
             return route_upstream_refusal(&outcome->upstream);
-        return reply_worker_failed();
+        break;
     default:
-        return reply_worker_failed();
+        break;
     }
+    return reply_worker_failed();
 }
 
 static struct worker_email email_of(const struct passage *passage,
