@@ -209,9 +209,3 @@ void lua_state_collect_if_short(struct isolate *isolate)
         lua_state_call(isolate, collect, NULL) != 0)
         lua_pop(isolate->lua, 1);
 }
-
-void lua_state_close(struct isolate *isolate)
-{
-    lua_close(isolate->lua);
-    isolate->lua = NULL;
-}

@@ -12,4 +12,3 @@ int lua_state_open(struct isolate *isolate);
 int lua_state_call(struct isolate *isolate, lua_CFunction function, void *arg);
 /* Frees all garbage, if so little is left that an allocation could fail before a collection is due. */
 void lua_state_collect_if_short(struct isolate *isolate);
-void lua_state_close(struct isolate *isolate);

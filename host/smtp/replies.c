@@ -145,11 +145,6 @@ struct reply reply_bad_sequence(const char *what_now)
     return reply_make(503, "5.5.1", "Bad sequence of commands: %s", what_now);
 }
 
-struct reply reply_tls_unavailable(void)
-{
-    return reply_make(454, "4.7.0", "TLS is not available");
-}
-
 /* --- MAIL and RCPT --- */
 
 struct reply reply_sender_ok(void)

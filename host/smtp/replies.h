@@ -41,7 +41,6 @@ struct reply reply_command_has_control_bytes(void);
 struct reply reply_command_has_8bit_bytes(void);
 struct reply reply_bad_arguments(const char *usage);
 struct reply reply_bad_sequence(const char *what_now);
-struct reply reply_tls_unavailable(void);
 
 /* --- MAIL and RCPT --- */
 struct reply reply_sender_ok(void);
