@@ -27,6 +27,8 @@ static const struct option_row top_rows[] = {
      "folder for the control socket and, with dev, the outbox"},
     {"scripts", OPTION_TEXT, ROW(scripts_directory), "scripts", 0, 0,
      "folder of the workers' scripts: `worker: x` runs x.lua"},
+    {"keys", OPTION_TEXT, ROW(keys_directory), "keys", 0, 0,
+     "folder of the private keys that sign: <domain>/<selector>.pem"},
     {"shutdown", OPTION_DURATION64, ROW(shutdown_ms), "30s", 0, HOUR_MS,
      "how long messages in flight may take at the end"},
 };
@@ -182,6 +184,7 @@ static void finish_texts(struct config *config, struct node *root,
         config_path(config, config->directory, config->state_directory);
     config->scripts_directory =
         config_path(config, config->directory, config->scripts_directory);
+    config->keys_directory = config_path(config, config->directory, config->keys_directory);
     static const char *const levels[] = {"debug", "info", "warn", "error", "off"};
     for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
         if (strcmp(config->log_level, levels[i]) == 0)

@@ -37,6 +37,7 @@ struct config {
     const char *host_name;
     const char *state_directory;
     const char *scripts_directory;
+    const char *keys_directory;
     const char *log_level;
     struct smtp_options smtp;
     struct delivery_options delivery;
