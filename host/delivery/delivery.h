@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "mail/delivery_notice.h"
 #include "mail/mailbox.h"
 #include "net/dns.h"
 #include "net/tls.h"
@@ -60,6 +61,9 @@ struct delivery_request {
     bool is_8bit;
     bool is_utf8;
     struct str message_id; /* Postern's name for it, for stages and capture */
+    /* What the sender wants to be told, for a peer that offers DSN (RFC 3461); NULL: nothing was said. */
+    const struct dsn_envelope *dsn;
+    const struct dsn_recipient *dsn_recipient;
 };
 
 enum delivery_status { DELIVERY_OK, DELIVERY_TEMPORARY, DELIVERY_PERMANENT };
@@ -73,6 +77,8 @@ struct delivery_result {
     struct str tls;    /* "TLSv1.3 TLS_AES_256_GCM_SHA384", or empty */
     uint64_t duration_ms;
     bool used_kept_connection;
+    bool
+        peer_has_dsn; /* it was told what the sender wants to know: NOTIFY=SUCCESS is its to answer */
 };
 
 struct delivery;

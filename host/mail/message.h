@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/str.h"
+#include "mail/delivery_notice.h"
 #include "mail/header.h"
 #include "mail/mailbox.h"
 #include "net/address.h"
@@ -47,6 +48,7 @@ struct message {
     struct str trace; /* our own header fields to go on top ("Received: …\r\n") */
     struct str id;    /* Postern's name for it in log and Received, [0-9a-z]+ */
     struct mailbox reverse_path;
+    struct dsn_envelope dsn; /* RET and ENVID, for the notices about it */
     struct message_client client;
     bool is_8bit; /* bytes above 127 are in it: needs 8BITMIME, or is sent as it is */
     bool is_utf8; /* came with SMTPUTF8: needs it on */

@@ -26,7 +26,7 @@ void smtp_intake_open(struct smtp_session *session, bool is_dotted)
     transaction->has_content = true;
     smtp_content_open(&transaction->content, is_dotted, options->message_bytes_max,
                       options->line_bytes_max);
-    smtp_content_expect(&transaction->content, transaction->announced_bytes);
+    smtp_content_expect(&transaction->content, transaction->shared.announced_bytes);
     smtp_pace_start(&transaction->pace, options, task_now_ms());
 }
 

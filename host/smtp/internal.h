@@ -58,7 +58,6 @@ struct transaction {
     uint32_t recipient_attempts; /* RCPT commands, refused ones too */
     bool has_begun;              /* the handler took MAIL: it is owed `end` */
     bool has_content;            /* `content` is open: DATA, or a BDAT, was said */
-    uint64_t announced_bytes;    /* SIZE= */
     uint64_t held_bytes;         /* of the memory all sessions may take */
     struct smtp_content content;
     struct smtp_pace pace;

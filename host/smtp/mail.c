@@ -67,7 +67,7 @@ static struct reply read_command(const struct smtp_session *session,
     if (command->bytes == SMTP_LINE_8BIT && !parameters.is_utf8)
         return reply_needs_smtputf8();
     message->is_utf8 = parameters.is_utf8;
-    transaction->announced_bytes = parameters.size;
+    transaction->shared.announced_bytes = parameters.size;
     return size_refusal(session, parameters.size);
 }
 

@@ -187,6 +187,11 @@ struct reply reply_parameter_given_twice(struct str keyword)
     return reply_make(501, "5.5.4", "Parameter %.*s given twice", STR_ARG(keyword));
 }
 
+struct reply reply_low_space(void)
+{
+    return reply_make(452, "4.3.1", "Not enough disk space, try again later");
+}
+
 struct reply reply_too_many_recipients(void)
 {
     return reply_make(452, "4.5.3",
@@ -201,6 +206,21 @@ struct reply reply_unknown_recipient(void)
 struct reply reply_relay_denied(void)
 {
     return reply_make(550, "5.7.1", "Relay access denied: not a domain of this host");
+}
+
+struct reply reply_srs_forged(void)
+{
+    return reply_make(550, "5.1.1", "No such address here: its SRS hash is not ours");
+}
+
+struct reply reply_srs_expired(void)
+{
+    return reply_make(550, "5.1.1", "This SRS address has expired");
+}
+
+struct reply reply_srs_rate(void)
+{
+    return reply_make(451, "4.7.1", "Too much mail to SRS addresses, try again later");
 }
 
 /* --- the message --- */
@@ -223,6 +243,23 @@ struct reply reply_message_accepted(struct str id)
 struct reply reply_message_forwarded(struct str id)
 {
     return reply_make(250, "2.0.0", "Forwarded as %.*s", STR_ARG(id));
+}
+
+struct reply reply_queued(struct str id)
+{
+    return reply_make(250, "2.0.0", "%.*s queued; the next hop will have it later",
+                      STR_ARG(id));
+}
+
+struct reply reply_accepted_for_some(struct str id, size_t accepted, size_t recipients)
+{
+    return reply_make(250, "2.0.0", "%.*s accepted for %zu of %zu recipients", STR_ARG(id),
+                      accepted, recipients);
+}
+
+struct reply reply_analysis_started(void)
+{
+    return reply_make(353, "", "Content analysis has started");
 }
 
 struct reply reply_no_valid_recipients(void)
@@ -261,6 +298,11 @@ struct reply reply_mail_loop(uint32_t hops_max)
 struct reply reply_no_memory(void)
 {
     return reply_make(452, "4.3.1", "Too much mail at once, try again later");
+}
+
+struct reply reply_own_loop(void)
+{
+    return reply_make(554, "5.4.6", "Mail loop: this message has been here before");
 }
 
 struct reply reply_rejected(struct str reason)

@@ -51,15 +51,28 @@ struct reply reply_needs_smtputf8(void);
 struct reply reply_unknown_parameter(struct str keyword);
 struct reply reply_bad_parameter(struct str keyword);
 struct reply reply_parameter_given_twice(struct str keyword);
+/* The queue's disk is nearly full: at MAIL, before anything is accepted. */
+struct reply reply_low_space(void);
 struct reply reply_too_many_recipients(void);
 struct reply reply_unknown_recipient(void);
 struct reply reply_relay_denied(void);
+/* Mail to an SRS address: its hash is not one of ours; it is older than bounces take; more than one sender
+ * should cause. */
+struct reply reply_srs_forged(void);
+struct reply reply_srs_expired(void);
+struct reply reply_srs_rate(void);
 
 /* --- the message --- */
 struct reply reply_send_data(void);
 struct reply reply_chunk_ok(uint64_t bytes);
 struct reply reply_message_accepted(struct str id);
 struct reply reply_message_forwarded(struct str id);
+/* Taken and on stable storage: the next hop has not been reached yet. */
+struct reply reply_queued(struct str id);
+/* To several recipients with one reply: taken for `accepted` of them, notices tell of the others. */
+struct reply reply_accepted_for_some(struct str id, size_t accepted, size_t recipients);
+/* PRDR: a reply for each recipient follows. */
+struct reply reply_analysis_started(void);
 struct reply reply_no_valid_recipients(void);
 struct reply reply_message_too_big(uint64_t bytes_max);
 struct reply reply_header_too_big(uint32_t bytes_max);
@@ -67,6 +80,8 @@ struct reply reply_line_too_long(uint32_t bytes_max);
 struct reply reply_message_has_nul(void);
 struct reply reply_mail_loop(uint32_t hops_max);
 struct reply reply_no_memory(void);
+/* Our own hop header is in the message, with our seal: it has been here before. */
+struct reply reply_own_loop(void);
 /* A rule or a worker refuses: its reason, or a text of ours when that is empty. */
 struct reply reply_rejected(struct str reason);
 /* The conditions of a rule could not be evaluated within their limits. */

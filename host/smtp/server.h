@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "mail/delivery_notice.h"
 #include "mail/message.h"
 #include "net/address.h"
 #include "net/tls.h"
@@ -16,12 +17,16 @@
 
 struct smtp_recipient {
     struct mailbox mailbox;
-    void *route; /* the handler's own: what it found for this recipient */
+    struct dsn_recipient dsn; /* NOTIFY and ORCPT */
+    void *route;              /* the handler's own: what it found for this recipient */
+    struct reply reply;       /* the handler's, with PRDR: see `message` below */
 };
 
 struct smtp_transaction {
-    struct message
-        *message; /* reverse_path and client from MAIL on; the content once it is in */
+    struct message *message;  /* reverse_path, dsn and client from MAIL on; the content once
+                                 it is in */
+    uint64_t announced_bytes; /* SIZE=, 0 if not said */
+    bool wants_prdr; /* the client takes a reply for each recipient: known from MAIL on */
     struct smtp_recipient *recipients;
     size_t recipient_count;
     void *handler_state; /* the handler's own, set at `begin` */
@@ -30,13 +35,23 @@ struct smtp_transaction {
 /* What the receiver asks; route.c answers. All run in the session's task and may wait. */
 struct smtp_handler {
     void *arg;
-    /* MAIL is well formed: 250, or a refusal. After a 250, `end` is called exactly once. */
+    /* MAIL is well formed: 250, or a refusal (452 when there is no room for `announced_bytes`), after which the
+     * session goes on. After a 250, `end` is called exactly once. */
     struct reply (*begin)(void *arg, struct smtp_transaction *transaction);
     /* RCPT is well formed: 250 takes the recipient (with its `route` set), all else refuses it. The
      * recipient is copied on success: keep no pointer to it. `<postmaster>` comes with an empty domain. */
     struct reply (*recipient)(void *arg, struct smtp_transaction *transaction,
                               struct smtp_recipient *recipient);
-    /* The whole message is in: the reply to DATA or to BDAT LAST. */
+    /* The whole message is in: the reply to DATA or to BDAT LAST.
+     *
+     * With `wants_prdr` (draft-hall-prdr-00) and several recipients the client has just heard 353, and hears now,
+     * in the order of `recipients`, the `reply` that this call has set for each (or this one, where none is
+     * set), and this one as the last, which holds for the message as a whole:
+     *   2xx     at least one recipient was accepted: the client forgets the message but for those recipients
+     *           whose own reply is a 4xx (it comes again for them alone) or a 5xx (it tells its sender);
+     *   4xx/5xx nobody was: whatever the others say, the client still owns the message for all of them.
+     * A recipient's reply is 2xx, 4xx or 5xx as for RCPT, never 421. With one recipient, or without PRDR, the
+     * recipients' replies are not looked at. */
     struct reply (*message)(void *arg, struct smtp_transaction *transaction);
     /* The transaction is over, for whatever reason. */
     void (*end)(void *arg, struct smtp_transaction *transaction);
