@@ -10,6 +10,8 @@
 
 #include "auth/options.h"
 #include "delivery/delivery.h"
+#include "delivery/key_ring.h"
+#include "delivery/queue.h"
 #include "net/dns.h"
 #include "net/tls.h"
 #include "rules/rule_set.h"
@@ -41,6 +43,17 @@ struct config {
     const char *log_level;
     struct smtp_options smtp;
     struct delivery_options delivery;
+    /* forwarding: */
+    const char *forwarding_domain; /* normal form; NULL: the recipient's */
+    bool has_srs, has_seal;
+    uint32_t own_hops_max;
+    uint32_t bounces_per_minute;
+    struct key_ring *keys;
+    struct queue_options queue;
+    /* store: */
+    uint64_t store_space_bytes;
+    uint32_t store_inodes;
+    uint64_t activity_ms; /* how long a row is kept */
     struct dns_options dns;
     struct auth_options auth;
     uint64_t shutdown_ms;

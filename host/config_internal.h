@@ -1,8 +1,15 @@
-/* Shared by config.c (the snapshot), config_network.c, config_auth.c and config_workers.c
+/* Shared by config.c (the snapshot), config_options.c, config_network.c, config_auth.c and config_workers.c
  * (parts of host.yaml). */
 #pragma once
 
 #include "config.h"
+
+/* The sections of host.yaml that are rows of struct config; "" is the top level and the first, a NULL name ends them. */
+struct config_section {
+    const char *name;
+    struct option_table table;
+};
+extern const struct config_section config_sections[];
 
 extern const struct option_table config_worker_options;
 

@@ -1,4 +1,4 @@
-/* Postern's own form: {to, when, forward | worker | drop | reject, name, enabled}. */
+/* Postern's own form: {to, when, forward | worker | drop | reject, name, enabled, on_soft_failure}. */
 #include "rules/draft.h"
 
 #include "rules/action.h"
@@ -7,10 +7,12 @@
 
 #define NAME_BYTES_MAX ((size_t)200)
 
-static const char *const rule_keys[] = {"to",     "when", "forward", "worker", "drop",
-                                        "reject", "name", "enabled", NULL};
-static const char *const catch_all_keys[] = {"when",   "forward", "worker",  "drop",
-                                             "reject", "name",    "enabled", NULL};
+static const char *const rule_keys[] = {
+    "to",     "when", "forward", "worker",          "drop",
+    "reject", "name", "enabled", "on_soft_failure", NULL};
+static const char *const catch_all_keys[] = {"when",    "forward",         "worker",
+                                             "drop",    "reject",          "name",
+                                             "enabled", "on_soft_failure", NULL};
 
 static void read_name(struct loader *loader, const struct node *node, struct rule *rule)
 {
@@ -50,6 +52,20 @@ static void name_by_target(struct loader *loader, struct draft *draft)
         rule->name = STR("catch-all");
 }
 
+static void read_soft_failure(struct loader *loader, const struct node *node,
+                              struct rule *rule)
+{
+    struct str word;
+    if (!node_to_text(node, loader->problems, &word))
+        return;
+    if (str_equal(word, STR("defer")))
+        rule->on_soft_failure = RULE_SOFT_DEFER;
+    else if (!str_equal(word, STR("queue")))
+        node_problem(node, loader->problems,
+                     "expected queue (Postern keeps the message and tries again) or defer "
+                     "(its sender does)");
+}
+
 static void read_when_and_action(struct loader *loader, struct node *map,
                                  struct draft *draft)
 {
@@ -57,6 +73,9 @@ static void read_when_and_action(struct loader *loader, struct node *map,
     if (when)
         draft->when = condition_parse(when, loader->set->arena, loader->set->patterns,
                                       loader->problems);
+    const struct node *on_soft_failure = node_get(map, "on_soft_failure");
+    if (on_soft_failure)
+        read_soft_failure(loader, on_soft_failure, draft->rule);
     action_read(loader, map, draft->rule);
 }
 

@@ -13,9 +13,16 @@
 
 enum rule_action { RULE_FORWARD, RULE_WORKER, RULE_DROP, RULE_REJECT };
 
+/* What becomes of a message that a next hop does not take for now. */
+enum rule_soft_failure {
+    RULE_SOFT_QUEUE, /* Postern keeps it and tries again; its sender has a 250 */
+    RULE_SOFT_DEFER, /* its sender keeps it and comes again */
+};
+
 struct rule {
     struct str name; /* given, or the pattern */
     enum rule_action action;
+    enum rule_soft_failure on_soft_failure;
     struct mailbox *destinations; /* RULE_FORWARD */
     size_t destination_count;
     struct str worker;      /* RULE_WORKER */

@@ -85,6 +85,8 @@ static const struct bad bad_files[] = {
     {R "{to: a@, reject: \"a\\r\\n250 ok\"}\n", 3, 22, "a reject text"},
     {R "{to: a@, reject: \xc3\xa9}\n", 3, 22, "printable ASCII"},
     {R "{to: a@, drop: true, enabled: 1}\n", 3, 35, "expected true or false"},
+    {R "{to: a@, drop: true, on_soft_failure: later}\n", 3, 43, "expected queue"},
+    {R "{to: a@, drop: true, on_soft_failure: []}\n", 3, 43, "expected a text"},
     {R "{to: a@, drop: true, name: []}\n", 3, 32, "expected a text"},
     {R "{to: a@, drip: true, drop: true}\n", 3, 14, "did you mean 'drop'?"},
     /* when */
