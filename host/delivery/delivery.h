@@ -42,12 +42,13 @@ struct delivery_options {
     uint32_t messages_per_connection_max;     /* 1,000 */
     uint32_t idle_ms;                         /* a kept connection closes after: 30 s */
     uint32_t mx_hosts_max;                    /* tried for one message: 5 */
-    uint32_t connect_timeout_ms;              /* 30 s */
-    uint32_t greeting_timeout_ms;             /* RFC 5321 4.5.3.2.1: 5 min */
-    uint32_t command_timeout_ms;              /* MAIL, RCPT, EHLO …: 5 min */
-    uint32_t data_start_timeout_ms;           /* 2 min */
-    uint32_t data_block_timeout_ms;           /* 3 min */
-    uint32_t data_end_timeout_ms;             /* 10 min */
+    uint32_t rate_per_host; /* messages a minute to one MX host, of this process; 0: any */
+    uint32_t connect_timeout_ms;    /* 30 s */
+    uint32_t greeting_timeout_ms;   /* RFC 5321 4.5.3.2.1: 5 min */
+    uint32_t command_timeout_ms;    /* MAIL, RCPT, EHLO …: 5 min */
+    uint32_t data_start_timeout_ms; /* 2 min */
+    uint32_t data_block_timeout_ms; /* 3 min */
+    uint32_t data_end_timeout_ms;   /* 10 min */
     uint32_t
         total_timeout_ms; /* for one in-session delivery in all; the sender waits at most 10 min */
     bool ipv6;            /* use AAAA records */
@@ -77,8 +78,13 @@ struct delivery_result {
     struct str tls;    /* "TLSv1.3 TLS_AES_256_GCM_SHA384", or empty */
     uint64_t duration_ms;
     bool used_kept_connection;
-    bool
-        peer_has_dsn; /* it was told what the sender wants to know: NOTIFY=SUCCESS is its to answer */
+    /* The peer was told what the sender wants to know: NOTIFY=SUCCESS is its to answer. */
+    bool peer_has_dsn;
+    /* Temporary, and not for anything in this message: no DNS, no connection, no greeting, 421. Another message would
+     * have fared alike. */
+    bool is_of_destination;
+    /* Temporary, since a limit of ours (rate_per_host) kept it from being tried: to wait before another try. */
+    uint64_t wait_ms;
 };
 
 struct delivery;
