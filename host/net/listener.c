@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "internal.h"
+#include "listening_socket.h"
 
 #include "base/mem.h"
 
@@ -24,6 +25,7 @@ struct net_listener {
     int socket;
     unsigned open_handle_count;
     bool is_closed;
+    bool is_adopted; /* others hold the socket too */
     struct net_address address;
     char *path; /* of a local listener, else NULL */
     const char *task_name;
@@ -112,6 +114,7 @@ static struct net_listener *listener_of_socket(int socket, const char *task_name
 {
     struct net_listener *listener = mem_zero(1, sizeof *listener);
     listener->socket = socket;
+    net_listening_socket_address(socket, &listener->address);
     listener->task_name = task_name;
     listener->on_connection = on_connection;
     listener->arg = arg;
@@ -124,55 +127,21 @@ static struct net_listener *listener_of_socket(int socket, const char *task_name
     return listener;
 }
 
-static int set_options(int socket, bool is_v6)
-{
-    int on = 1;
-    if (setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-        (is_v6 && setsockopt(socket, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0))
-        return -errno;
-    return 0;
-}
-
-static int bind_and_listen(int socket, const struct sockaddr *name, socklen_t length)
-{
-    if (bind(socket, name, length) < 0 || listen(socket, SOMAXCONN) < 0)
-        return -errno;
-    return 0;
-}
-
-static int open_socket(int family)
-{
-    int opened = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    return opened < 0 ? -errno : opened;
-}
-
 struct net_listener *net_listener_open(const struct net_address *address,
                                        const char *task_name,
                                        net_connection_fn *on_connection, void *arg,
                                        struct err *err)
 {
-    bool is_v6 = net_address_is_v6(address);
-    int socket = open_socket(address->socket.any.sa_family);
-    int result = socket < 0 ? socket : set_options(socket, is_v6);
-    if (result == 0)
-        result =
-            bind_and_listen(socket, &address->socket.any,
-                            is_v6 ? sizeof address->socket.v6 : sizeof address->socket.v4);
-    struct sockaddr_storage name;
-    socklen_t length = sizeof name;
-    if (result == 0 && getsockname(socket, (struct sockaddr *)&name, &length) < 0)
-        result = -errno;
-    if (result < 0) {
-        char text[NET_ADDRESS_TEXT_BYTES];
-        err_set(err, result, "cannot listen on %s: %s", net_address_text(address, text),
-                strerror(-result));
-        if (socket >= 0)
-            close(socket);
-        return NULL;
-    }
+    int socket = net_listening_socket_open(address, NET_SOCKET_ALONE, err);
+    return socket < 0 ? NULL : listener_of_socket(socket, task_name, on_connection, arg);
+}
+
+struct net_listener *net_listener_adopt(int socket, const char *task_name,
+                                        net_connection_fn *on_connection, void *arg)
+{
     struct net_listener *listener =
         listener_of_socket(socket, task_name, on_connection, arg);
-    net_address_from_socket((struct sockaddr *)&name, &listener->address);
+    listener->is_adopted = true;
     return listener;
 }
 
@@ -193,6 +162,8 @@ static void on_handle_closed(uv_handle_t *handle)
 void net_listener_close(struct net_listener *listener)
 {
     listener->is_closed = true;
+    if (listener->is_adopted)
+        net_listening_socket_stop(listener->socket);
     if (listener->path)
         unlink(listener->path);
     uv_close((uv_handle_t *)&listener->poll, on_handle_closed);
@@ -201,6 +172,12 @@ void net_listener_close(struct net_listener *listener)
 }
 
 /* --- local listeners --- */
+
+static int open_local_socket(void)
+{
+    int opened = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    return opened < 0 ? -errno : opened;
+}
 
 /* Removes a socket that nobody listens on any more: -EADDRINUSE when somebody does, or when it is
  * something else. */
@@ -211,7 +188,7 @@ static int remove_stale(const struct sockaddr_un *name)
         return errno == ENOENT ? 0 : -errno;
     if (!S_ISSOCK(status.st_mode))
         return -EADDRINUSE;
-    int probe = open_socket(AF_UNIX);
+    int probe = open_local_socket();
     if (probe < 0)
         return probe;
     bool is_stale = connect(probe, (const struct sockaddr *)name, sizeof *name) < 0 &&
@@ -226,7 +203,10 @@ static int remove_stale(const struct sockaddr_un *name)
 static int bind_privately(int socket, const struct sockaddr_un *name)
 {
     mode_t before = umask(S_IXUSR | S_IRWXG | S_IRWXO);
-    int result = bind_and_listen(socket, (const struct sockaddr *)name, sizeof *name);
+    int result = 0;
+    if (bind(socket, (const struct sockaddr *)name, sizeof *name) < 0 ||
+        listen(socket, SOMAXCONN) < 0)
+        result = -errno;
     umask(before);
     return result;
 }
@@ -243,7 +223,7 @@ struct net_listener *net_listener_open_local(const char *path, const char *task_
         result = remove_stale(&name);
     }
     if (result == 0)
-        result = socket = open_socket(AF_UNIX);
+        result = socket = open_local_socket();
     if (result >= 0)
         result = bind_privately(socket, &name);
     if (result < 0) {
