@@ -60,8 +60,11 @@ static int listener_open(struct smtp_server *server, struct smtp_listener *liste
     listener->proxies = mem_zero(options->proxy_count, sizeof *listener->proxies);
     for (size_t i = 0; i < options->proxy_count; i++)
         listener->proxies[i] = options->proxies[i];
-    listener->socket =
-        net_listener_open(&options->address, "smtp session", on_connection, listener, err);
+    listener->socket = options->inherited_socket
+                           ? net_listener_adopt(options->inherited_socket, "smtp session",
+                                                on_connection, listener)
+                           : net_listener_open(&options->address, "smtp session",
+                                               on_connection, listener, err);
     return listener->socket ? 0 : err->code;
 }
 
@@ -123,6 +126,11 @@ static void cancel_sessions(struct smtp_server *server, bool also_in_transaction
         if (also_in_transaction || !session->transaction)
             task_cancel(session->task);
     }
+}
+
+void smtp_server_hasten(struct smtp_server *server)
+{
+    cancel_sessions(server, true);
 }
 
 void smtp_server_shut_down(struct smtp_server *server, uint64_t deadline_ms)

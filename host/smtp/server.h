@@ -80,5 +80,7 @@ size_t smtp_server_session_count(const struct smtp_server *server);
 /* Accepts no more, ends idle sessions with 421 and lets those in a transaction finish it: waits (in a
  * task that is not cancelled) until `deadline_ms`, then ends the rest with 421. */
 void smtp_server_shut_down(struct smtp_server *server, uint64_t deadline_ms);
+/* During smtp_server_shut_down: ends all sessions now, with 421. */
+void smtp_server_hasten(struct smtp_server *server);
 /* After smtp_server_shut_down. */
 void smtp_server_close(struct smtp_server *server);
