@@ -69,12 +69,17 @@ int loop_run_task(const char *name, int (*fn)(void *arg), void *arg)
     return result;
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+void loop_signal_raise(int number)
 {
-    (void)handle;
     if (loop.queued < SIGNALS_QUEUED_MAX)
         loop.queue[loop.queued++] = number;
     task_signal_raise(&loop.arrived);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    (void)handle;
+    loop_signal_raise(number);
 }
 
 void loop_signals_open(void)

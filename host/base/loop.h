@@ -22,5 +22,7 @@ int loop_run_task(const char *name, int (*fn)(void *arg), void *arg);
 
 /* From the first call on, SIGHUP, SIGINT and SIGTERM are queued for loop_signal_wait. */
 void loop_signals_open(void);
+/* As if this signal had come. */
+void loop_signal_raise(int number);
 /* Waits in a task: the signal's number, -ETIMEDOUT or -ECANCELED. */
 int loop_signal_wait(uint64_t deadline_ms);

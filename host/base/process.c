@@ -69,10 +69,15 @@ pid_t process_pid(const struct process *process)
     return process->handle.pid;
 }
 
-void process_kill(struct process *process)
+void process_send(struct process *process, int signal)
 {
     if (!process->exited.done)
-        kill(process->handle.pid, SIGKILL);
+        kill(process->handle.pid, signal);
+}
+
+void process_kill(struct process *process)
+{
+    process_send(process, SIGKILL);
 }
 
 int process_wait(struct process *process, uint64_t deadline_ms)

@@ -15,12 +15,14 @@ struct process_options {
     size_t fd_count;                /* at most PROCESS_FDS_MAX */
 };
 
-#define PROCESS_FDS_MAX 4
+#define PROCESS_FDS_MAX 80
 
 /* The child's stdin and stdout are /dev/null, its stderr is ours. Returns 0 or negative errno. */
 int process_start(const struct process_options *options, struct process **started);
 pid_t process_pid(const struct process *process);
-/* SIGKILL; nothing when it has ended. */
+/* Sends a signal; nothing when it has ended. */
+void process_send(struct process *process, int signal);
+/* SIGKILL. */
 void process_kill(struct process *process);
 /* Waits until it has ended: 0, -ETIMEDOUT or -ECANCELED. */
 int process_wait(struct process *process, uint64_t deadline_ms);
