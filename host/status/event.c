@@ -4,6 +4,7 @@
 #include "status/event.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -33,6 +34,9 @@ static struct {
     struct buf pending;
     uint64_t lost;
     uint64_t counts[STATUS_EVENT_COUNT];
+    _Atomic uint64_t *shared_counts; /* NULL: nobody else looks */
+    bool has_host;
+    unsigned host;
 } sink = {
     .fd = STDERR_FILENO, .level = LEVEL_INFO, .pending = {.ceiling = PENDING_BYTES_MAX}};
 
@@ -137,6 +141,8 @@ static void write_line(const struct trail *trail, enum status_event event,
     }
     write_time(line);
     buf_printf(line, "%s %s", level_names[events[event].level], events[event].name);
+    if (sink.has_host)
+        buf_printf(line, " host=%u", sink.host);
     if (trail) {
         buf_append(line, STR(" id="));
         write_text(line, trail->message_id);
@@ -157,6 +163,8 @@ void status_event(struct trail *trail, enum status_event event,
                   const struct status_field fields[], size_t count)
 {
     sink.counts[event]++;
+    if (sink.shared_counts)
+        atomic_fetch_add_explicit(&sink.shared_counts[event], 1, memory_order_relaxed);
     if (trail)
         trail_add(trail, event, fields, count);
     if (events[event].level >= sink.level)
@@ -201,6 +209,17 @@ void status_flush(void)
                    (unsigned long long)sink.lost);
         sink.lost = 0;
     }
+}
+
+void status_log_host(unsigned number)
+{
+    sink.has_host = true;
+    sink.host = number;
+}
+
+void status_count_in(_Atomic uint64_t counts[STATUS_EVENT_COUNT])
+{
+    sink.shared_counts = counts;
 }
 
 uint64_t status_count(enum status_event event)

@@ -11,6 +11,15 @@
 #define STATUS_EVENTS(X)                                                                   \
     X(HOST_STARTED, "host.started", INFO, "The host serves.")                              \
     X(HOST_STOPPED, "host.stopped", INFO, "The host has ended its last session.")          \
+    X(HOST_CRASHED, "host.crashed", ERROR, "A host has ended though nobody asked it to.")  \
+    X(HOST_RESTARTED, "host.restarted", INFO, "A host was started again.")                 \
+    X(HOST_HUNG, "host.hung", ERROR, "A host did not answer, and was killed.")             \
+    X(SUPERVISOR_STARTED, "supervisor.started", INFO, "The supervisor's hosts serve.")     \
+    X(SUPERVISOR_STOPPED, "supervisor.stopped", INFO, "All hosts have ended.")             \
+    X(SUPERVISOR_PRIVILEGED, "supervisor.privileged", WARN,                                \
+      "Hosts run as root: host.yaml names no user for them.")                              \
+    X(SUPERVISOR_PROBLEM, "supervisor.problem", ERROR,                                     \
+      "Something that the supervisor needed was refused by the system.")                   \
     X(RULES_LOADED, "rules.loaded", INFO, "A rule set took effect.")                       \
     X(RULES_REFUSED, "rules.refused", ERROR,                                               \
       "A changed rules directory has problems; the set before it stays.")                  \
@@ -77,8 +86,12 @@ void status_event(struct trail *trail, enum status_event event,
 /* Where log lines go (default: standard error), and from which level ("debug", "info", "warn", "error", "off"). */
 void status_log_to(int fd);
 int status_log_level(struct str name);
+/* From here on every line names this host: "host=1". */
+void status_log_host(unsigned number);
 /* Writes what is buffered: the loop does so once per turn. */
 void status_flush(void);
 
 uint64_t status_count(enum status_event event);
+/* From here on events are counted there too; this process is the only one that writes there. */
+void status_count_in(_Atomic uint64_t counts[STATUS_EVENT_COUNT]);
 const char *status_event_name(enum status_event event);
