@@ -5,10 +5,9 @@
 
 #include <errno.h>
 
-enum kind { RESULTS, MESSAGE_SIGNATURE, SEAL, KINDS };
+#include "mail/arc_set.h"
 
-static const char *const field_names[KINDS] = {"ARC-Authentication-Results",
-                                               "ARC-Message-Signature", "ARC-Seal"};
+_Static_assert(ARC_SETS_MAX == AUTH_ARC_SETS_MAX, "one bound, two folders");
 
 struct reading {
     uint64_t received_ms;
@@ -16,36 +15,15 @@ struct reading {
     struct arc_chain *chain;
 };
 
-/* --- instances --- */
-
-/* 1*2DIGIT ; 1 to 50. Returns 0 if `text` is none. */
-static size_t read_instance(struct str text)
-{
-    uint64_t number = 0;
-    if (text.length > 2 || !tag_number(text, &number) || number > AUTH_ARC_SETS_MAX)
-        return 0;
-    return (size_t)number;
-}
-
-/* arc-info = instance [CFWS] ";" authres-payload
- * instance = [CFWS] %s"i" [CFWS] "=" [CFWS] instance-val
- * with white space only for CFWS. Cuts it off *value. */
-static size_t take_results_instance(struct str *value)
-{
-    if (str_index(*value, ';') < 0)
-        return 0;
-    struct str number = str_cut(value, ';');
-    struct str name = str_trim(str_cut(&number, '='));
-    return str_equal(name, STR("i")) ? read_instance(str_trim(number)) : 0;
-}
-
 /* --- fields --- */
 
-static struct arc_signature *read_signature(const struct reading *reading, enum kind kind,
+static struct arc_signature *read_signature(const struct reading *reading,
+                                            enum arc_field kind,
                                             const struct header_field *field)
 {
     struct arc_signature *signature = arena_new_of(reading->arena, struct arc_signature);
-    enum auth_signature_kind as = kind == SEAL ? AUTH_ARC_SEAL : AUTH_ARC_MESSAGE_SIGNATURE;
+    enum auth_signature_kind as =
+        kind == ARC_SEAL ? AUTH_ARC_SEAL : AUTH_ARC_MESSAGE_SIGNATURE;
     auth_dkim_signature_read_arc(as, field, reading->received_ms, reading->arena,
                                  &signature->read, &signature->fault);
     return signature;
@@ -56,7 +34,7 @@ static const char *place_results(const struct reading *reading,
                                  const struct header_field *field)
 {
     struct str payload = field->value;
-    size_t instance = take_results_instance(&payload);
+    size_t instance = arc_results_instance(&payload);
     if (instance == 0 || instance > reading->chain->count)
         return "has no i=, or not one of the chain";
     struct arc_set *set = &reading->chain->sets[instance - 1];
@@ -67,15 +45,15 @@ static const char *place_results(const struct reading *reading,
     return NULL;
 }
 
-static const char *place_signature(const struct reading *reading, enum kind kind,
+static const char *place_signature(const struct reading *reading, enum arc_field kind,
                                    const struct header_field *field)
 {
     struct arc_signature *signature = read_signature(reading, kind, field);
-    size_t instance = read_instance(tag_list_value(&signature->read.tags, STR("i")));
+    size_t instance = arc_signature_instance(&signature->read.tags);
     if (instance == 0 || instance > reading->chain->count)
         return "has no i=, or not one of the chain";
     struct arc_set *set = &reading->chain->sets[instance - 1];
-    struct arc_signature **place = kind == SEAL ? &set->seal : &set->message_signature;
+    struct arc_signature **place = kind == ARC_SEAL ? &set->seal : &set->message_signature;
     if (*place)
         return "stands twice in a set";
     *place = signature;
@@ -85,16 +63,16 @@ static const char *place_signature(const struct reading *reading, enum kind kind
 static int place_fields(const struct reading *reading, const struct header *header,
                         struct str *reason)
 {
-    for (enum kind kind = 0; kind < KINDS; kind++) {
+    for (enum arc_field kind = 0; kind < ARC_FIELDS; kind++) {
         size_t index = 0;
         const struct header_field *field;
-        while ((field = header_next(header, str_of(field_names[kind]), &index))) {
-            const char *wrong = kind == RESULTS ? place_results(reading, field)
-                                                : place_signature(reading, kind, field);
+        while ((field = header_next(header, str_of(arc_field_names[kind]), &index))) {
+            const char *wrong = kind == ARC_RESULTS ? place_results(reading, field)
+                                                    : place_signature(reading, kind, field);
             if (!wrong)
                 continue;
             *reason =
-                str_of(arena_printf(reading->arena, "%s %s", field_names[kind], wrong));
+                str_of(arena_printf(reading->arena, "%s %s", arc_field_names[kind], wrong));
             return -EINVAL;
         }
     }
@@ -112,10 +90,10 @@ struct extent {
 static struct extent measure(const struct header *header)
 {
     struct extent extent = {.is_even = true};
-    for (enum kind kind = 0; kind < KINDS; kind++) {
+    for (enum arc_field kind = 0; kind < ARC_FIELDS; kind++) {
         size_t count = 0, index = 0;
         const struct header_field *field;
-        while ((field = header_next(header, str_of(field_names[kind]), &index))) {
+        while ((field = header_next(header, str_of(arc_field_names[kind]), &index))) {
             extent.bytes += field->whole.length;
             count++;
         }
