@@ -42,36 +42,6 @@ void smtp_command_parse(struct str line, struct smtp_command *command);
  * off. False if it is not there. */
 bool smtp_command_cut_keyword(struct str *argument, struct str keyword);
 
-/* One of the parameters of MAIL and RCPT. */
-struct smtp_parameter {
-    struct str keyword;
-    struct str value;
-    bool has_value;
-};
-
-/* Cuts the next parameter off `rest`: 1, 0 at the end, or -EINVAL when it is malformed. */
-int smtp_parameter_next(struct str *rest, struct smtp_parameter *parameter);
-
-/* What MAIL's parameters say. */
-struct smtp_mail_parameters {
-    uint64_t size; /* SIZE=, 0 if not said; saturates */
-    bool is_8bit;  /* BODY=8BITMIME */
-    bool is_utf8;  /* SMTPUTF8 */
-};
-
-enum smtp_parameter_problem {
-    SMTP_PARAMETERS_OK,
-    SMTP_PARAMETERS_MALFORMED, /* no keyword to name */
-    SMTP_PARAMETER_UNKNOWN,
-    SMTP_PARAMETER_BAD_VALUE,
-    SMTP_PARAMETER_TWICE,
-};
-
-/* Reads all of MAIL's parameters; *keyword is the one at fault. */
-enum smtp_parameter_problem
-smtp_mail_parameters_parse(struct str text, struct smtp_mail_parameters *parameters,
-                           struct str *keyword);
-
 /* BDAT's argument (RFC 3030): false when it is none. */
 struct smtp_chunk {
     uint64_t bytes;

@@ -1,4 +1,6 @@
-/* The content of a message from the stream into the transaction, and what becomes of it.
+/* The content of a message from the stream into the transaction, and what becomes of it: one reply, or with PRDR
+ * (draft-hall-prdr-00) one for each of several recipients between 353 and the last. A message that is refused
+ * before the handler sees it has one reply in any case, as the draft advises.
  *
  * A content that is refused for what it holds is read to its end all the same, so that the session stays in
  * step; but not for ever: a sender that is past SKIP_FACTOR times the limit loses the connection. */
@@ -171,6 +173,31 @@ static void make_message(struct smtp_session *session)
     message->trace = smtp_received_field(&received, message->arena);
 }
 
+static bool gives_each_a_reply(const struct transaction *transaction)
+{
+    return transaction->shared.wants_prdr && transaction->shared.recipient_count > 1;
+}
+
+/* What waits to be said goes out before the handler takes its time: replies to what came before the last chunk,
+ * and with PRDR that the client is to expect one for each recipient. */
+static int speak_before_decision(struct smtp_session *session)
+{
+    if (gives_each_a_reply(session->transaction)) {
+        struct reply started = reply_analysis_started();
+        smtp_session_say(session, &started);
+    }
+    return smtp_session_flush(session);
+}
+
+static void say_to_each_recipient(struct smtp_session *session, const struct reply *overall)
+{
+    const struct smtp_transaction *shared = &session->transaction->shared;
+    for (size_t i = 0; i < shared->recipient_count; i++) {
+        const struct reply *own = &shared->recipients[i].reply;
+        smtp_session_say(session, own->code ? own : overall);
+    }
+}
+
 static struct reply decide(struct smtp_session *session)
 {
     struct transaction *transaction = session->transaction;
@@ -181,6 +208,8 @@ static struct reply decide(struct smtp_session *session)
         session->message_count++;
         session->idle_command_count = 0;
     }
+    if (gives_each_a_reply(transaction))
+        say_to_each_recipient(session, &reply);
     return reply;
 }
 
@@ -198,7 +227,6 @@ struct reply smtp_intake_finish(struct smtp_session *session)
         return reply_header_too_big(options->header_bytes_max);
     if (header_count(header, STR("Received")) > options->hops_max)
         return reply_mail_loop(options->hops_max);
-    /* Replies to what came before the last chunk: its sender need not wait for them. */
-    int result = smtp_session_flush(session);
+    int result = speak_before_decision(session);
     return result < 0 ? smtp_session_fail(session, result) : decide(session);
 }

@@ -15,6 +15,7 @@
 #include "smtp/content.h"
 #include "smtp/limits.h"
 #include "smtp/pace.h"
+#include "smtp/parameter.h"
 #include "smtp/replies.h"
 #include "smtp/server.h"
 
@@ -119,6 +120,10 @@ void smtp_transaction_end(struct smtp_session *session);
 bool smtp_transaction_has_recipients(const struct smtp_session *session);
 /* Why the content may not come now (DATA, BDAT); code 0 if it may. */
 struct reply smtp_transaction_refusal(const struct smtp_session *session);
+/* Why the parameters of MAIL or RCPT are refused, as they were read: code 0 if they are not. */
+struct reply smtp_transaction_parameter_refusal(const struct smtp_session *session,
+                                                enum smtp_parameter_problem problem,
+                                                struct str keyword, const char *usage);
 /* The place of the next recipient, zeroed; it counts once recipient_count is raised. */
 struct smtp_recipient *smtp_transaction_next_recipient(struct transaction *transaction);
 

@@ -1,4 +1,5 @@
-/* MAIL (RFC 5321 section 4.1.1.2) with SIZE (RFC 1870), BODY (RFC 6152) and SMTPUTF8 (RFC 6531). */
+/* MAIL (RFC 5321 section 4.1.1.2) with SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531), RET and ENVID
+ * (RFC 3461) and PRDR (draft-hall-prdr-00). */
 #include "smtp/address.h"
 #include "smtp/internal.h"
 
@@ -11,24 +12,6 @@ static struct reply mail_check(const struct smtp_session *session)
     if (session->transaction_count >= smtp_session_options(session)->transactions_max)
         return reply_too_many_transactions();
     return smtp_no_reply();
-}
-
-static struct reply parameter_refusal(enum smtp_parameter_problem problem,
-                                      struct str keyword)
-{
-    switch (problem) {
-    case SMTP_PARAMETERS_OK:
-        return smtp_no_reply();
-    case SMTP_PARAMETERS_MALFORMED:
-        return reply_bad_arguments("MAIL FROM:<user@domain> [KEYWORD[=value] ...]");
-    case SMTP_PARAMETER_UNKNOWN:
-        return reply_unknown_parameter(keyword);
-    case SMTP_PARAMETER_BAD_VALUE:
-        return reply_bad_parameter(keyword);
-    case SMTP_PARAMETER_TWICE:
-        return reply_parameter_given_twice(keyword);
-    }
-    return reply_local_error();
 }
 
 /* Room for the announced size: none is kept for it, but a message that cannot be taken now is better refused
@@ -57,17 +40,19 @@ static struct reply read_command(const struct smtp_session *session,
                         &message->reverse_path) < 0)
         return reply_bad_sender();
     struct smtp_mail_parameters parameters;
-    struct str keyword = {0};
+    struct str keyword;
     enum smtp_parameter_problem problem =
-        smtp_mail_parameters_parse(rest, &parameters, &keyword);
-    if (problem == SMTP_PARAMETERS_OK && keyword.length && !session->is_extended)
-        problem = SMTP_PARAMETER_UNKNOWN; /* HELO: extensions are not on */
-    if (problem != SMTP_PARAMETERS_OK)
-        return parameter_refusal(problem, keyword);
+        smtp_mail_parameters_parse(rest, transaction->arena, &parameters, &keyword);
+    struct reply refusal = smtp_transaction_parameter_refusal(
+        session, problem, keyword, "MAIL FROM:<user@domain> [KEYWORD[=value] ...]");
+    if (refusal.code)
+        return refusal;
     if (command->bytes == SMTP_LINE_8BIT && !parameters.is_utf8)
         return reply_needs_smtputf8();
     message->is_utf8 = parameters.is_utf8;
+    message->dsn = parameters.dsn;
     transaction->shared.announced_bytes = parameters.size;
+    transaction->shared.wants_prdr = parameters.wants_prdr;
     return size_refusal(session, parameters.size);
 }
 

@@ -1,4 +1,4 @@
-/* RCPT (RFC 5321 section 4.1.1.3). It takes no parameters: none of their extensions is offered. */
+/* RCPT (RFC 5321 section 4.1.1.3) with NOTIFY and ORCPT (RFC 3461). */
 #include "smtp/address.h"
 #include "smtp/internal.h"
 
@@ -19,21 +19,24 @@ static struct reply rcpt_check(const struct smtp_session *session)
     return smtp_no_reply();
 }
 
-/* Reads the command; code 0 when it is well formed. */
-static struct reply read_command(const struct transaction *transaction,
+/* Reads the command into the recipient; code 0 when it is well formed. */
+static struct reply read_command(const struct smtp_session *session,
                                  const struct smtp_command *command,
-                                 struct mailbox *mailbox)
+                                 struct smtp_recipient *recipient)
 {
+    const struct transaction *transaction = session->transaction;
     struct str rest = command->argument;
     if (!smtp_command_cut_keyword(&rest, STR("TO:")) ||
-        smtp_path_parse(&rest, SMTP_FORWARD_PATH, transaction->arena, mailbox) < 0)
+        smtp_path_parse(&rest, SMTP_FORWARD_PATH, transaction->arena, &recipient->mailbox) <
+            0)
         return reply_bad_recipient();
-    struct smtp_parameter parameter;
-    int more = smtp_parameter_next(&rest, &parameter);
-    if (more > 0)
-        return reply_unknown_parameter(parameter.keyword);
-    if (more < 0)
-        return reply_bad_arguments("RCPT TO:<user@domain>");
+    struct str keyword;
+    enum smtp_parameter_problem problem =
+        smtp_rcpt_parameters_parse(rest, transaction->arena, &recipient->dsn, &keyword);
+    struct reply refusal = smtp_transaction_parameter_refusal(
+        session, problem, keyword, "RCPT TO:<user@domain> [KEYWORD=value ...]");
+    if (refusal.code)
+        return refusal;
     if (command->bytes == SMTP_LINE_8BIT && !transaction->shared.message->is_utf8)
         return reply_needs_smtputf8();
     return smtp_no_reply();
@@ -46,7 +49,7 @@ static struct reply rcpt_proceed(struct smtp_session *session,
     struct transaction *transaction = session->transaction;
     struct smtp_recipient *recipient = smtp_transaction_next_recipient(transaction);
     transaction->recipient_attempts++;
-    struct reply reply = read_command(transaction, command, &recipient->mailbox);
+    struct reply reply = read_command(session, command, recipient);
     if (reply.code)
         return reply;
     reply = handler->recipient(handler->arg, &transaction->shared, recipient);

@@ -19,7 +19,7 @@ struct reply reply_hello_extended(const char *host_name, uint64_t message_bytes_
 {
     return reply_make(250, "",
                       "%s\nPIPELINING\nSIZE %" PRIu64 "\n8BITMIME\nSMTPUTF8\n"
-                      "ENHANCEDSTATUSCODES\nCHUNKING%s",
+                      "ENHANCEDSTATUSCODES\nCHUNKING\nDSN\nPRDR%s",
                       host_name, message_bytes_max, offers_tls ? "\nSTARTTLS" : "");
 }
 

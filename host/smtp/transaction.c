@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "smtp/internal.h"
 
-#define FIRST_RECIPIENT_ROOM 4
+#define FIRST_RECIPIENT_ROOM 1 /* one is the rule, and each has room for a reply */
 
 struct transaction *smtp_transaction_new(struct smtp_session *session)
 {
@@ -65,6 +65,27 @@ struct smtp_recipient *smtp_transaction_next_recipient(struct transaction *trans
 bool smtp_transaction_has_recipients(const struct smtp_session *session)
 {
     return session->transaction && session->transaction->shared.recipient_count > 0;
+}
+
+struct reply smtp_transaction_parameter_refusal(const struct smtp_session *session,
+                                                enum smtp_parameter_problem problem,
+                                                struct str keyword, const char *usage)
+{
+    if (keyword.length && !session->is_extended)
+        return reply_unknown_parameter(keyword); /* HELO: extensions are not on */
+    switch (problem) {
+    case SMTP_PARAMETERS_OK:
+        return smtp_no_reply();
+    case SMTP_PARAMETERS_MALFORMED:
+        return reply_bad_arguments(usage);
+    case SMTP_PARAMETER_UNKNOWN:
+        return reply_unknown_parameter(keyword);
+    case SMTP_PARAMETER_BAD_VALUE:
+        return reply_bad_parameter(keyword);
+    case SMTP_PARAMETER_TWICE:
+        return reply_parameter_given_twice(keyword);
+    }
+    return reply_local_error();
 }
 
 struct reply smtp_transaction_refusal(const struct smtp_session *session)

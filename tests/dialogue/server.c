@@ -38,6 +38,7 @@ static struct smtp_options options = {
 };
 static uint64_t early, has_tls = 1, has_proxy, is_v6, decide_ms;
 static uint64_t shutdown_ms = 1000;
+static uint64_t space_bytes = UINT64_MAX; /* MAIL with a larger SIZE gets 452 */
 
 static const struct {
     const char *name;
@@ -66,6 +67,7 @@ static const struct {
     {"v6", &is_v6, NULL},
     {"decide_ms", &decide_ms, NULL},
     {"shutdown_ms", &shutdown_ms, NULL},
+    {"space_bytes", &space_bytes, NULL},
 };
 
 static int set_option(const char *text)
@@ -93,16 +95,18 @@ static struct reply begin(void *arg, struct smtp_transaction *transaction)
 {
     (void)arg;
     struct str sender = transaction->message->reverse_path.local;
-    return str_equal(sender, STR("blocked"))
-               ? reply_make(550, "5.7.1", "We do not want your mail")
-               : reply_sender_ok();
+    if (str_equal(sender, STR("blocked")))
+        return reply_make(550, "5.7.1", "We do not want your mail");
+    if (transaction->announced_bytes > space_bytes)
+        return reply_low_space();
+    return reply_sender_ok();
 }
 
 static struct reply recipient(void *arg, struct smtp_transaction *transaction,
                               struct smtp_recipient *recipient)
 {
-    static const char *const users[] = {"anna",    "ben", "carla", "postmaster",
-                                        "rejects", "a b", "jürgen"};
+    static const char *const users[] = {"anna",    "ben",    "carla", "postmaster",
+                                        "rejects", "defers", "a b",   "jürgen"};
     (void)arg;
     (void)transaction;
     struct str domain = recipient->mailbox.domain;
@@ -117,24 +121,48 @@ static struct reply recipient(void *arg, struct smtp_transaction *transaction,
 static void print_message(const struct smtp_transaction *transaction)
 {
     const struct message *message = transaction->message;
-    printf("MAIL FROM:<%.*s>%s%s\n", STR_ARG(message->reverse_path.text),
-           message->is_8bit ? " 8bit" : "", message->is_utf8 ? " utf8" : "");
+    printf("MAIL FROM:<%.*s>%s%s%s\n", STR_ARG(message->reverse_path.text),
+           message->is_8bit ? " 8bit" : "", message->is_utf8 ? " utf8" : "",
+           dsn_mail_parameters(&message->dsn, message->arena));
     for (size_t i = 0; i < transaction->recipient_count; i++)
-        printf("RCPT TO:<%.*s>\n", STR_ARG(transaction->recipients[i].mailbox.text));
+        printf("RCPT TO:<%.*s>%s\n", STR_ARG(transaction->recipients[i].mailbox.text),
+               dsn_rcpt_parameters(&transaction->recipients[i].dsn, message->arena));
     fwrite(message->trace.at, 1, message->trace.length, stdout);
     fwrite(message->raw->bytes, 1, message->raw->length, stdout);
     printf("END of %zu bytes\n", message->raw->length);
     fflush(stdout);
 }
 
+/* A recipient's own reply; code 0 for one who takes the message. */
+static struct reply recipient_reply(const struct smtp_recipient *recipient)
+{
+    struct str user = recipient->mailbox.local;
+    if (str_equal(user, STR("rejects")))
+        return reply_rejected(STR("no thanks"));
+    if (str_equal(user, STR("defers")))
+        return reply_worker_failed();
+    return (struct reply){0};
+}
+
+/* With PRDR each recipient gets what he says, and one who takes the message suffices; without, all must. */
 static struct reply decide(void *arg, struct smtp_transaction *transaction)
 {
+    struct reply refusal = {0};
+    size_t refused_count = 0;
     (void)arg;
     if (decide_ms && task_sleep(decide_ms) < 0)
         return reply_local_error();
-    for (size_t i = 0; i < transaction->recipient_count; i++)
-        if (str_equal(transaction->recipients[i].mailbox.local, STR("rejects")))
-            return reply_rejected(STR("no thanks"));
+    for (size_t i = 0; i < transaction->recipient_count; i++) {
+        struct smtp_recipient *recipient = &transaction->recipients[i];
+        recipient->reply = recipient_reply(recipient);
+        if (recipient->reply.code) {
+            refusal = recipient->reply;
+            refused_count++;
+        }
+    }
+    bool needs_all = !transaction->wants_prdr;
+    if (refused_count >= (needs_all ? 1 : transaction->recipient_count))
+        return refusal;
     print_message(transaction);
     return reply_message_accepted(transaction->message->id);
 }

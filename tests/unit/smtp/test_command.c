@@ -1,6 +1,4 @@
-/* Command lines, parameters, chunk sizes and host names, well formed and not. */
-#include <errno.h>
-
+/* Command lines, chunk sizes and host names, well formed and not. */
 #include "test.h"
 
 #include "smtp/command.h"
@@ -57,69 +55,6 @@ static void the_keyword_of_a_path_has_no_case(void **state)
     assert_false(smtp_command_cut_keyword(&argument, STR("FROM:")));
 }
 
-static void parameters_are_cut_one_by_one(void **state)
-{
-    (void)state;
-    struct str rest = STR("  X-Y=a+b  FLAG ");
-    struct smtp_parameter parameter;
-    assert_int_equal(smtp_parameter_next(&rest, &parameter), 1);
-    assert_str(parameter.keyword, "X-Y");
-    assert_str(parameter.value, "a+b");
-    assert_int_equal(smtp_parameter_next(&rest, &parameter), 1);
-    assert_str(parameter.keyword, "FLAG");
-    assert_false(parameter.has_value);
-    assert_int_equal(smtp_parameter_next(&rest, &parameter), 0);
-}
-
-static void malformed_parameters_are_refused(void **state)
-{
-    (void)state;
-    static const char *const rows[] = {"=",     "=1",    "A=",    "-A=1",
-                                       "A=1=2", "A_B=1", "A\x01", "A=\x7F"};
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct str rest = str_of(rows[i]);
-        struct smtp_parameter parameter;
-        assert_int_equal(smtp_parameter_next(&rest, &parameter), -EINVAL);
-    }
-}
-
-static void mails_parameters_are_read(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *text;
-        enum smtp_parameter_problem problem;
-        uint64_t size;
-        bool is_8bit, is_utf8;
-    } rows[] = {
-        {"", SMTP_PARAMETERS_OK, 0, false, false},
-        {"SIZE=0", SMTP_PARAMETERS_OK, 0, false, false},
-        {"size=123 BODY=8bitMIME", SMTP_PARAMETERS_OK, 123, true, false},
-        {"BODY=7BIT SMTPUTF8", SMTP_PARAMETERS_OK, 0, false, true},
-        {"SIZE=99999999999999999999", SMTP_PARAMETERS_OK, UINT64_MAX, false, false},
-        {"SIZE=999999999999999999999", SMTP_PARAMETER_BAD_VALUE, 0, false, false},
-        {"SIZE=-1", SMTP_PARAMETER_BAD_VALUE, 0, false, false},
-        {"SIZE=0x10", SMTP_PARAMETER_BAD_VALUE, 0, false, false},
-        {"SIZE", SMTP_PARAMETER_BAD_VALUE, 0, false, false},
-        {"BODY", SMTP_PARAMETER_BAD_VALUE, 0, false, false},
-        {"BODY=BINARYMIME", SMTP_PARAMETER_BAD_VALUE, 0, false, false},
-        {"SMTPUTF8=1", SMTP_PARAMETER_BAD_VALUE, 0, false, false},
-        {"SMTPUTF8 smtputf8", SMTP_PARAMETER_TWICE, 0, false, true},
-        {"MT-PRIORITY=3", SMTP_PARAMETER_UNKNOWN, 0, false, false},
-        {"SIZE=1 ?", SMTP_PARAMETERS_MALFORMED, 1, false, false},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct smtp_mail_parameters parameters;
-        struct str keyword = {0};
-        assert_int_equal(
-            smtp_mail_parameters_parse(str_of(rows[i].text), &parameters, &keyword),
-            rows[i].problem);
-        assert_int_equal(parameters.size, rows[i].size);
-        assert_int_equal(parameters.is_8bit, rows[i].is_8bit);
-        assert_int_equal(parameters.is_utf8, rows[i].is_utf8);
-    }
-}
-
 static void chunk_sizes_are_read(void **state)
 {
     (void)state;
@@ -157,9 +92,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_are_taken_apart),
         cmocka_unit_test(the_keyword_of_a_path_has_no_case),
-        cmocka_unit_test(parameters_are_cut_one_by_one),
-        cmocka_unit_test(malformed_parameters_are_refused),
-        cmocka_unit_test(mails_parameters_are_read),
         cmocka_unit_test(chunk_sizes_are_read),
         cmocka_unit_test(host_names_are_bounded_not_judged),
     };
