@@ -15,7 +15,6 @@
 #include <errno.h>
 
 #include "mail/base32.h"
-#include "mail/domain.h"
 
 #define TAG_DIGITS   8
 #define STAMP_DIGITS 2
@@ -128,6 +127,14 @@ static int make_mailbox(struct str local, struct str domain, struct arena *arena
     return mailbox_parse(mailbox_ascii_text(&unquoted, arena), arena, mailbox);
 }
 
+/* The address that the parts lead back to. */
+static int restore(const struct parts *parts, struct arena *arena, struct mailbox *original)
+{
+    const struct str srs0[] = {STR("SRS0"), parts->rest};
+    struct str local = parts->kind == '0' ? parts->rest : join(srs0, 2, arena);
+    return make_mailbox(local, parts->domain, arena, original);
+}
+
 /* --- rewriting --- */
 
 /* Another forwarder's SRS1: the first forwarder is kept, and what that one wrote; the second is left out. False
@@ -136,20 +143,22 @@ static bool take_over_srs1(struct str local, struct arena *arena, struct parts *
 {
     struct str rest = str_from(local, KIND_BYTES + 1);
     str_cut(&rest, '=');
-    struct str domain = str_cut(&rest, '=');
+    parts->kind = '1';
+    parts->domain = str_cut(&rest, '=');
     parts->rest = rest;
-    return rest.length && is_separator(rest.at[0]) &&
-           domain_normalize(domain, arena, &parts->domain) == 0;
+    struct mailbox first;
+    if (!rest.length || !is_separator(rest.at[0]) || restore(parts, arena, &first) < 0)
+        return false;
+    parts->domain = first.domain;
+    return true;
 }
 
 static void choose_parts(const struct mailbox *original, struct arena *arena,
                          struct parts *parts)
 {
     char kind = kind_of(original->local);
-    if (kind == '1' && take_over_srs1(original->local, arena, parts)) {
-        parts->kind = '1';
+    if (kind == '1' && take_over_srs1(original->local, arena, parts))
         return;
-    }
     parts->kind = kind == '0' ? '1' : '0';
     parts->domain = original->domain;
     parts->rest = kind == '0' ? str_from(original->local, KIND_BYTES) : original->local;
@@ -184,13 +193,6 @@ int srs_encode(const struct secret *secret, const struct mailbox *original,
 }
 
 /* --- and back --- */
-
-static int restore(const struct parts *parts, struct arena *arena, struct mailbox *original)
-{
-    const struct str srs0[] = {STR("SRS0"), parts->rest};
-    struct str local = parts->kind == '0' ? parts->rest : join(srs0, 2, arena);
-    return make_mailbox(local, parts->domain, arena, original);
-}
 
 enum srs_result srs_decode(const struct secret *secret, const struct mailbox *address,
                            uint64_t now_ms, struct arena *arena, struct mailbox *original)
