@@ -13,15 +13,19 @@
 /* What verification found of the chain that the message came with. */
 enum seal_chain { SEAL_CHAIN_NONE, SEAL_CHAIN_PASS, SEAL_CHAIN_FAIL };
 
+#define SEAL_RESULTS_BYTES_MAX ((size_t)64 * 1024)
+
 struct seal_request {
-    const struct header *header; /* of the message as it goes on, without the fields that are added on top */
+    const struct header *
+        header; /* of the message as it goes on, without the fields that are added on top */
     struct str body;
     /* Who signs, most important first; a domain without keys, and one named twice, is passed over. The first one
      * with keys also makes the ARC set. */
     const struct str *domains;
     size_t domain_count;
-    /* For ARC-Authentication-Results, without the field's name: "mx.ours.test; spf=pass …". Empty: no ARC set
-     * (a message of our own, or one whose chain could not be verified for now). */
+    /* For ARC-Authentication-Results, without the field's name: "mx.ours.test; spf=pass …", folded or not, at most
+     * SEAL_RESULTS_BYTES_MAX. Empty: no ARC set (a message of our own, or one whose chain could not be verified for
+     * now). */
     struct str results;
     enum seal_chain chain;
     uint64_t now_ms;
