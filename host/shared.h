@@ -1,0 +1,47 @@
+/* What the processes of one service share: one memfd, mapped by the supervisor and by every host. Each figure has one
+ * writer, is atomic, and outlives the host that wrote it.
+ *
+ * A host may be broken: the supervisor believes nothing that it reads here beyond what it does with it. */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config.h"
+
+#include "base/err.h"
+#include "status/event.h"
+
+#define SHARED_HOSTS_MAX CONFIG_HOSTS_MAX
+
+struct shared_host {
+    /* the host's */
+    _Atomic uint64_t events[STATUS_EVENT_COUNT];
+    _Atomic uint64_t heartbeat; /* grows as long as its loop turns */
+    _Atomic uint64_t shutdown_ms;
+    /* the supervisor's */
+    _Atomic int64_t pid; /* 0 while none runs */
+    _Atomic uint64_t restarts;
+};
+
+struct shared {
+    /* set before the first host starts */
+    unsigned host_count;
+    int64_t service_pid;
+    uint64_t started_at;
+    /* anybody's */
+    atomic_bool
+        ledger_used; /* a delivered leg was ever recorded: who sends again must be looked up */
+
+    _Alignas(64) struct shared_host hosts[SHARED_HOSTS_MAX];
+};
+
+/* A zeroed one for so many hosts, and the descriptor to hand on (`fd` may be NULL). NULL with `err`. */
+struct shared *shared_new(unsigned host_count, int *fd, struct err *err);
+/* The same one, in another process. The descriptor stays the caller's. */
+struct shared *shared_map(int fd, struct err *err);
+void shared_unmap(struct shared *shared);
+
+/* Of all hosts since the service began. */
+uint64_t shared_event_count(const struct shared *shared, enum status_event event);
