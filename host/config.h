@@ -18,6 +18,8 @@
 #include "smtp/options.h"
 #include "worker/worker.h"
 
+#define CONFIG_HOSTS_MAX 64
+
 enum config_mode {
     CONFIG_SERVE,
     CONFIG_DEV, /* a laptop: listens on 127.0.0.1:2525 whatever host.yaml says, nothing leaves */
@@ -57,6 +59,10 @@ struct config {
     struct dns_options dns;
     struct auth_options auth;
     uint64_t shutdown_ms;
+    /* For the supervisor: */
+    uint32_t host_count; /* 0: one per core */
+    uint32_t hang_ms;
+    const char *user, *group; /* NULL: as the supervisor */
     struct tls_certificate *certificates;
     size_t certificate_count;
     struct mailbox *destinations; /* where mail may be forwarded to */

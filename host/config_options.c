@@ -17,6 +17,13 @@ static const struct option_row top_rows[] = {
      "folder of the private keys that sign: <domain>/<selector>.pem"},
     {"shutdown", OPTION_DURATION64, ROW(shutdown_ms), "30s", 0, HOUR_MS,
      "how long messages in flight may take at the end"},
+    {"hosts", OPTION_COUNT, ROW(host_count), NULL, 1, CONFIG_HOSTS_MAX,
+     "host processes that share the listeners; one per core when left out"},
+    {"user", OPTION_TEXT, ROW(user), NULL, 0, 0,
+     "whom hosts run as when `postern serve` is started as root"},
+    {"group", OPTION_TEXT, ROW(group), NULL, 0, 0, "the user's own when left out"},
+    {"hang", OPTION_DURATION32, ROW(hang_ms), "60s", 1000, HOUR_MS,
+     "a host that does nothing for so long is killed and started again"},
 };
 static const struct option_row log_rows[] = {
     {"level", OPTION_TEXT, ROW(log_level), "info", 0, 0, "debug, info, warn, error or off"},
