@@ -370,11 +370,10 @@ void task_detach(struct task *task)
         task_give_back(task);
 }
 
-/* Waits for an event that is sure to come, whatever happens to the task meanwhile. */
-static void wait_surely(struct task_wait *wait)
+int task_wait_surely(struct task_wait *wait)
 {
     if (wait->done)
-        return;
+        return wait->result;
     struct task *task = runtime.current;
     invariant(task != NULL, "tasks: a wait outside a task");
     task->uncancellable = true;
@@ -386,11 +385,12 @@ static void wait_surely(struct task_wait *wait)
         wait->task = NULL;
     }
     task->uncancellable = false;
+    return wait->result;
 }
 
 int task_join(struct task *task)
 {
-    wait_surely(&task->ended);
+    task_wait_surely(&task->ended);
     int result = task->result;
     task_detach(task);
     return result;
@@ -563,7 +563,7 @@ int task_gather(const char *name, struct task_job jobs[], size_t count)
     }
     self->gathering = &gathering;
     for (size_t i = 0; i < count; i++) {
-        wait_surely(&gathering.tasks[i]->ended);
+        task_wait_surely(&gathering.tasks[i]->ended);
         struct task *ended = gathering.tasks[i];
         gathering.tasks[i] = NULL;
         jobs[i].result = ended->result;
@@ -598,7 +598,7 @@ void task_work(void (*fn)(void *arg), void *arg)
     struct work work = {.fn = fn, .arg = arg};
     work.request.data = &work;
     uv_queue_work(runtime.loop, &work.request, on_work, on_work_done);
-    wait_surely(&work.wait);
+    task_wait_surely(&work.wait);
 }
 
 /* --- what an operator sees --- */

@@ -81,6 +81,8 @@ struct task_wait {
 };
 void task_wait_init(struct task_wait *wait);
 int task_wait(struct task_wait *wait, uint64_t deadline_ms);
+/* For an event that is sure to come, and comes even if the task is cancelled or late meanwhile. */
+int task_wait_surely(struct task_wait *wait);
 /* The first wake counts. In a libuv callback the waiter runs at once, within this call: it is the last
  * thing a callback does. */
 void task_wake(struct task_wait *wait, int result);
