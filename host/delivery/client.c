@@ -1,4 +1,4 @@
-/* One transaction after another on an open connection (RFC 5321 section 3.3; PIPELINING: RFC 2920).
+/* One transaction after another on an open connection (RFC 5321 section 3.3; PIPELINING: RFC 2920; DSN: RFC 3461).
  *
  *     [RSET] MAIL RCPT DATA --> content, final dot --> the verdict
  *
@@ -26,6 +26,7 @@ struct transaction {
     const struct delivery_request *request;
     const struct delivery_options *options;
     struct str reverse_path, recipient; /* as to be said to this peer */
+    const char *mail_dsn, *rcpt_dsn;    /* behind them: DSN's parameters, or empty */
     size_t content_length;
     bool says_smtputf8;
     bool is_decided;   /* the verdict stands; what is heard later does not change it */
@@ -89,6 +90,19 @@ static void choose_addresses(struct transaction *transaction, struct arena *aren
         transaction->reverse_path = mailbox_ascii_text(request->reverse_path, arena);
 }
 
+/* A peer without DSN is told nothing of it (RFC 3461 section 5.2.2): what the sender wants to know is then the
+ * caller's to say. */
+static void choose_dsn(struct transaction *transaction, struct arena *arena)
+{
+    const struct delivery_request *request = transaction->request;
+    bool has_dsn = transaction->client->has_dsn;
+    transaction->mail_dsn =
+        has_dsn && request->dsn ? dsn_mail_parameters(request->dsn, arena) : "";
+    transaction->rcpt_dsn = has_dsn && request->dsn_recipient
+                                ? dsn_rcpt_parameters(request->dsn_recipient, arena)
+                                : "";
+}
+
 /* --- commands --- */
 
 static void say_mail(const struct transaction *transaction)
@@ -100,10 +114,10 @@ static void say_mail(const struct transaction *transaction)
     /* A peer without 8BITMIME gets the bytes as they are, as every MTA does today: converting would
      * break the signatures of the message. */
     bool says_8bit = transaction->request->is_8bit && client->has_8bitmime;
-    dialogue_say(&transaction->client->dialogue, "MAIL FROM:<%.*s>%s%s%s",
+    dialogue_say(&transaction->client->dialogue, "MAIL FROM:<%.*s>%s%s%s%s",
                  STR_ARG(transaction->reverse_path), size,
                  says_8bit ? " BODY=8BITMIME" : "",
-                 transaction->says_smtputf8 ? " SMTPUTF8" : "");
+                 transaction->says_smtputf8 ? " SMTPUTF8" : "", transaction->mail_dsn);
 }
 
 static void say_verb(const struct transaction *transaction, enum verb verb)
@@ -117,7 +131,8 @@ static void say_verb(const struct transaction *transaction, enum verb verb)
         say_mail(transaction);
         break;
     case RCPT:
-        dialogue_say(dialogue, "RCPT TO:<%.*s>", STR_ARG(transaction->recipient));
+        dialogue_say(dialogue, "RCPT TO:<%.*s>%s", STR_ARG(transaction->recipient),
+                     transaction->rcpt_dsn);
         break;
     case DATA:
         dialogue_say(dialogue, "DATA");
@@ -242,6 +257,7 @@ void client_send(struct client *client, const struct delivery_request *request,
     if (!suits_peer(&transaction))
         return;
     choose_addresses(&transaction, arena);
+    choose_dsn(&transaction, arena);
     begin(&transaction);
     client->message_count++;
     if (transaction.is_decided) {
@@ -261,6 +277,11 @@ void client_send(struct client *client, const struct delivery_request *request,
 bool client_is_usable(const struct client *client)
 {
     return !client->dialogue.is_over && !net_stream_is_dead(client->dialogue.stream);
+}
+
+bool client_has_dsn(const struct client *client)
+{
+    return client->has_dsn;
 }
 
 size_t client_message_count(const struct client *client)

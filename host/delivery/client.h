@@ -45,6 +45,8 @@ void client_send(struct client *client, const struct delivery_request *request,
 
 /* Fit for another message. */
 bool client_is_usable(const struct client *client);
+/* The peer offers DSN, so it is told what a request says of it. */
+bool client_has_dsn(const struct client *client);
 size_t client_message_count(const struct client *client);
 /* "mx1.dest.test[192.0.2.1]:25", valid as long as the client. */
 struct str client_peer(const struct client *client);

@@ -44,6 +44,8 @@ static void learn_keyword(struct client *client, struct str line)
         client->has_chunking = true;
     else if (str_equal_nocase(keyword, STR("STARTTLS")))
         client->has_starttls = true;
+    else if (str_equal_nocase(keyword, STR("DSN")))
+        client->has_dsn = true;
     else if (str_equal_nocase(keyword, STR("SIZE"))) {
         client->has_size = true;
         if (!str_to_number(str_trim(rest), &client->size_max))
@@ -56,6 +58,7 @@ static void learn_keywords(struct client *client, bool is_extended)
 {
     client->has_pipelining = client->has_size = client->has_8bitmime = false;
     client->has_smtputf8 = client->has_chunking = client->has_starttls = false;
+    client->has_dsn = false;
     client->size_max = 0;
     struct str rest = str_of(client->dialogue.reply.text);
     str_cut(&rest, '\n');

@@ -201,6 +201,7 @@ static void send_in_turn(const struct errand *errand, struct str host,
     try->result.peer = arena_str(errand->arena, client_peer(turn->client));
     try->result.tls = client_tls(turn->client, errand->arena);
     try->result.used_kept_connection = is_kept;
+    try->result.peer_has_dsn = client_has_dsn(turn->client);
     client_send(turn->client, errand->request, options, errand->arena, &verdict);
     try_say(try, &verdict);
 }

@@ -42,7 +42,8 @@ struct client {
         uint64_t idle_until_ms;
     } pool; /* pool.c's */
     /* from the reply to EHLO */
-    bool has_pipelining, has_size, has_8bitmime, has_smtputf8, has_chunking, has_starttls;
+    bool has_pipelining, has_size, has_8bitmime, has_smtputf8, has_chunking, has_starttls,
+        has_dsn;
     unsigned long long size_max; /* 0: no limit told */
     bool needs_reset;            /* a transaction was begun and not ended */
     size_t message_count;
