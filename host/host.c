@@ -1,6 +1,6 @@
 /* Start, reload, end:
  *
- *     starting --listeners open--> serving --SIGTERM, SIGINT--> finishing --30 s or all ended--> ended
+ *     starting --listeners open--> serving --SIGTERM, SIGINT--> finishing --30 s, all ended or again SIGTERM--> ended
  *                                    |  ^
  *                                    `--' SIGHUP or a changed file: a new snapshot, or the old one stays
  *
@@ -31,6 +31,8 @@ struct serving {
     struct watch *watch;
     struct task *reloader;
     struct task *greeter;
+    struct supervised *supervised; /* NULL without a supervisor */
+    struct task *heart, *guard;
     bool is_reloading, reload_again;
 };
 
@@ -166,6 +168,17 @@ static void note_what_needs_a_restart(const struct config *before,
         EVENT(NULL, STATUS_RESTART_NEEDED, FIELD("option", STR("dns")));
     if (!is_same_text(before->state_directory, after->state_directory))
         EVENT(NULL, STATUS_RESTART_NEEDED, FIELD("option", STR("state")));
+    if (before->host_count != after->host_count)
+        EVENT(NULL, STATUS_RESTART_NEEDED, FIELD("option", STR("hosts")));
+    if (!is_same_text(before->user, after->user) ||
+        !is_same_text(before->group, after->group))
+        EVENT(NULL, STATUS_RESTART_NEEDED, FIELD("option", STR("user")));
+}
+
+/* For the supervisor, which waits so long for the host's end. */
+static void tell_shutdown(const struct host *host, const struct config *config)
+{
+    atomic_store(&host->shared->hosts[host->number].shutdown_ms, config->shutdown_ms);
 }
 
 /* All of the new snapshot takes effect, or nothing does. */
@@ -183,6 +196,7 @@ static int take_effect(struct serving *serving, struct config *config, struct er
     smtp_server_reconfigure(host->server, &config->smtp, tls);
     tls_server_release(tls);
     status_log_level(str_of(config->log_level));
+    tell_shutdown(host, config);
     watch_files(serving->watch, config);
     note_what_needs_a_restart(host->router.config, config);
     config_release(host->router.config);
@@ -221,6 +235,8 @@ static void reload(struct serving *serving)
         reload_once(serving);
     }
     serving->is_reloading = false;
+    if (serving->supervised)
+        supervised_say(serving->supervised, SUPERVISED_RELOADED);
 }
 
 static int reload_when_changed(void *arg)
@@ -268,6 +284,8 @@ static int open_server(struct serving *serving, struct config *config, struct er
 {
     struct host *host = &serving->host;
     serving->handler = route_handler(&host->router);
+    if (serving->options->inherited)
+        supervised_assign_sockets(serving->options->inherited, config);
     struct tls_server *tls = open_tls(config, err);
     if (!err->code)
         host->server = smtp_server_open(&config->smtp, tls, &serving->handler, err);
@@ -281,6 +299,7 @@ static int open_host(struct serving *serving, struct config *config, struct err 
     host->router.config = config;
     host->router.is_reply_unchecked = config->mode == CONFIG_DEV;
     host->started_at = unix_now_ms();
+    tell_shutdown(host, config);
     status_log_level(str_of(config->log_level));
     if (open_state_directory(config, err) < 0)
         return err->code;
@@ -295,8 +314,13 @@ static int open_host(struct serving *serving, struct config *config, struct err 
     return 0;
 }
 
-static void print_listeners(const struct host *host)
+static void say_ready(struct serving *serving)
 {
+    const struct host *host = &serving->host;
+    if (serving->supervised) {
+        supervised_say(serving->supervised, SUPERVISED_READY);
+        return;
+    }
     const struct net_address *address;
     char text[NET_ADDRESS_TEXT_BYTES];
     for (size_t i = 0; (address = smtp_server_address(host->server, i)); i++)
@@ -313,21 +337,42 @@ static int greet(void *arg)
 
 /* --- end --- */
 
+/* Who asks a second time does not want to wait; the death of a supervisor may ask twice at once. */
+static int hasten_when_asked_again(void *arg)
+{
+    const struct serving *serving = arg;
+    int number;
+    while ((number = loop_signal_wait(TASK_FOREVER)) > 0)
+        if (number != SIGHUP &&
+            !(serving->supervised && supervised_is_alone(serving->supervised)))
+            smtp_server_hasten(serving->host.server);
+    return 0;
+}
+
+static void end_task(struct task *task)
+{
+    if (!task)
+        return;
+    task_cancel(task);
+    task_join(task);
+}
+
+static void shut_server_down(struct serving *serving)
+{
+    struct host *host = &serving->host;
+    struct task *hurry = task_start("hurry", hasten_when_asked_again, serving);
+    smtp_server_shut_down(host->server, task_in_ms(host->router.config->shutdown_ms));
+    end_task(hurry);
+    smtp_server_close(host->server);
+}
+
 static void close_host(struct serving *serving)
 {
     struct host *host = &serving->host;
-    if (serving->reloader) {
-        task_cancel(serving->reloader);
-        task_join(serving->reloader);
-    }
-    if (serving->greeter) {
-        task_cancel(serving->greeter);
-        task_join(serving->greeter);
-    }
-    if (host->server) {
-        smtp_server_shut_down(host->server, task_in_ms(host->router.config->shutdown_ms));
-        smtp_server_close(host->server);
-    }
+    end_task(serving->reloader);
+    end_task(serving->greeter);
+    if (host->server)
+        shut_server_down(serving);
     worker_stop_all();
     control_close(serving->control);
     watch_close(serving->watch);
@@ -351,14 +396,11 @@ static void wait_for_the_end(struct serving *serving)
     }
 }
 
-static int serve(void *arg)
+static int serve_directory(struct serving *serving)
 {
-    struct serving serving = {.options = arg};
-    loop_signals_open();
-    loop_each_turn(status_flush);
     struct problem_list problems;
     problem_list_open(&problems);
-    struct config *config = load_config(serving.options, NULL, &problems);
+    struct config *config = load_config(serving->options, NULL, &problems);
     host_print_problems(&problems);
     problem_list_close(&problems);
     if (!config) {
@@ -367,24 +409,81 @@ static int serve(void *arg)
     }
     struct err err = {0};
     int result = EXIT_FAILURE;
-    if (open_host(&serving, config, &err) < 0) {
+    if (open_host(serving, config, &err) < 0) {
         fprintf(stderr, "postern: %s\n", err.text);
     } else {
         EVENT(NULL, STATUS_HOST_STARTED, FIELD("name", str_of(config->host_name)),
               FIELD("directory", str_of(config->directory)),
               FIELD("version", STR(POSTERN_VERSION)));
         note_rules(config);
-        print_listeners(&serving.host);
-        serving.reloader = task_start("reload", reload_when_changed, &serving);
-        if (serving.options->when_listening)
-            serving.greeter = task_start("greeter", greet, &serving);
-        wait_for_the_end(&serving);
+        say_ready(serving);
+        serving->reloader = task_start("reload", reload_when_changed, serving);
+        if (serving->options->when_listening)
+            serving->greeter = task_start("greeter", greet, serving);
+        wait_for_the_end(serving);
         result = EXIT_SUCCESS;
     }
-    close_host(&serving);
+    close_host(serving);
     if (result == EXIT_SUCCESS)
         EVENT(NULL, STATUS_HOST_STOPPED,
               FIELD_NUMBER("received", status_count(STATUS_MESSAGE_RECEIVED)));
+    return result;
+}
+
+/* --- one of the service's hosts --- */
+
+static int end_when_alone(void *arg)
+{
+    const struct serving *serving = arg;
+    task_stage("waiting for the supervisor's end");
+    if (supervised_wait_alone(serving->supervised) == 0)
+        loop_signal_raise(SIGTERM);
+    return 0;
+}
+
+static int join_service(struct serving *serving, struct err *err)
+{
+    struct host *host = &serving->host;
+    const struct inherited *inherited = serving->options->inherited;
+    host->shared = inherited ? inherited->shared : shared_new(1, NULL, err);
+    if (!host->shared)
+        return err->code;
+    if (inherited) {
+        host->number = inherited->number;
+        status_log_host(host->number);
+        serving->supervised = supervised_open(inherited, err);
+        if (!serving->supervised)
+            return err->code;
+        serving->guard = task_start("guard", end_when_alone, serving);
+    }
+    struct shared_host *slot = &host->shared->hosts[host->number];
+    status_count_in(slot->events);
+    serving->heart = task_start("heart", supervised_beat, slot);
+    return 0;
+}
+
+static void leave_service(struct serving *serving)
+{
+    end_task(serving->guard);
+    end_task(serving->heart);
+    supervised_close(serving->supervised);
+    status_count_in(NULL);
+    if (!serving->options->inherited)
+        shared_unmap(serving->host.shared);
+}
+
+static int serve(void *arg)
+{
+    struct serving serving = {.options = arg};
+    struct err err = {0};
+    int result = EXIT_FAILURE;
+    loop_signals_open();
+    loop_each_turn(status_flush);
+    if (join_service(&serving, &err) < 0)
+        fprintf(stderr, "postern: %s\n", err.text);
+    else
+        result = serve_directory(&serving);
+    leave_service(&serving);
     status_flush();
     return result;
 }

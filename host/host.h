@@ -1,8 +1,9 @@
-/* The host process: owns the loop, the configuration, the SMTP server, delivery and workers; reloads, and
+/* A host process: owns the loop, the configuration, the SMTP server, delivery and workers; reloads, and
  * ends gracefully. */
 #pragma once
 
 #include "route.h"
+#include "supervised.h"
 
 #include "smtp/server.h"
 
@@ -11,6 +12,8 @@ struct host {
     struct smtp_server *server;
     struct dns *dns; /* NULL with dev */
     uint64_t started_at;
+    struct shared *shared; /* with the other hosts of the service */
+    unsigned number;       /* its place there */
 };
 
 struct host_options {
@@ -18,6 +21,7 @@ struct host_options {
     enum config_mode mode;
     /* Called in a task of its own once all listeners are open; may be NULL. */
     void (*when_listening)(struct host *host);
+    const struct inherited *inherited; /* from a supervisor; NULL: there is none */
 };
 
 /* Serves until SIGTERM or SIGINT, then finishes what is in flight; the process's exit code. */

@@ -1,6 +1,8 @@
-/* postern: one program. As "postern-isolate" it is the child process that runs a worker's script; else the
- * first argument names a subcommand. */
+/* postern: one program. As "postern-isolate" it is the child process that runs a worker's script, as
+ * "postern-host" one of the hosts of a service; else the first argument names a subcommand. */
 #include <stdio.h>
+
+#include "supervised.h"
 
 #include "base/str.h"
 #include "cli/cli.h"
@@ -39,6 +41,8 @@ int main(int argc, char **argv)
 {
     if (argc > 1 && str_ends_nocase(str_of(argv[0]), STR("postern-isolate")))
         return isolate_main(argv[1]);
+    if (str_ends_nocase(str_of(argv[0]), STR("postern-host")))
+        return supervised_main(argc, argv);
     struct str name = str_of(argc > 1 ? argv[1] : "--help");
     for (const struct cli_command *command = cli_commands; command->name; command++)
         if (str_equal(name, str_of(command->name)))
