@@ -23,6 +23,7 @@ int cli_run(const struct cli_command *command, int argc, char **argv);
 int cli_send(const struct cli_command *command, int argc, char **argv);
 int cli_explain(const struct cli_command *command, int argc, char **argv);
 int cli_status(const struct cli_command *command, int argc, char **argv);
+int cli_srs(const struct cli_command *command, int argc, char **argv);
 
 /* --- arguments --- */
 
