@@ -18,6 +18,7 @@
 #include "delivery/internal.h"
 #include "delivery/mx.h"
 #include "delivery/pool.h"
+#include "delivery/rate.h"
 #include "delivery/route_table.h"
 
 /* Options in force; those of a delivery under way stand until it has ended. */
@@ -33,8 +34,11 @@ struct engine {
     struct delivery base;
     struct dns *dns;
     struct pool *pool;
+    struct rate *rate; /* per host */
     struct settings *settings;
 };
+
+#define RATE_KEYS_MAX 10000
 
 /* --- settings --- */
 
@@ -175,13 +179,15 @@ static void try_say(struct try *try, const struct client_verdict *verdict)
     result->reply = verdict->reply;
     result->is_from_peer = verdict->is_from_peer;
     /* To whoever hears these words in his turn, 421 would say that we close his connection. */
-    if (result->reply.code == 421)
+    bool is_closing = result->reply.code == 421;
+    if (is_closing)
         result->reply.code = 451;
     if (verdict->end == CLIENT_DELIVERED)
         result->status = DELIVERY_OK;
     else
         result->status =
             reply_is_permanent(&verdict->reply) ? DELIVERY_PERMANENT : DELIVERY_TEMPORARY;
+    result->is_of_destination = is_closing;
 }
 
 static void send_in_turn(const struct errand *errand, struct str host,
@@ -194,6 +200,7 @@ static void send_in_turn(const struct errand *errand, struct str host,
         struct client *client = open_client(errand, host, &verdict);
         if (!client) {
             try_say(try, &verdict);
+            try->result.is_of_destination = try->result.status == DELIVERY_TEMPORARY;
             return;
         }
         pool_turn_set(turn, client);
@@ -206,31 +213,51 @@ static void send_in_turn(const struct errand *errand, struct str host,
     try_say(try, &verdict);
 }
 
+static void try_in_turn(const struct errand *errand, struct str host,
+                        struct pool_turn *turn, struct try *try)
+{
+    const struct delivery_options *options = &errand->settings->options;
+    send_in_turn(errand, host, turn, try);
+    if (try->end == CLIENT_WAS_DEAD) {
+        pool_turn_drop(turn);
+        send_in_turn(errand, host, turn, try);
+    }
+    bool is_worn = turn->client && client_message_count(turn->client) >=
+                                       options->messages_per_connection_max;
+    pool_give_back(turn, is_worn ? 0 : options->idle_ms);
+}
+
+static struct try not_tried(struct reply why, uint64_t wait_ms)
+{
+    struct try try = {
+        .result = {.peer = STR(""), .tls = STR(""), .wait_ms = wait_ms},
+        .end = CLIENT_TRY_OTHER,
+    };
+    delivery_result_say(&try.result, why);
+    return try;
+}
+
 static struct try try_host(const struct errand *errand, struct str host)
 {
     const struct delivery_options *options = &errand->settings->options;
+    struct rate *rate = errand->engine->rate;
     struct str key =
         str_of(arena_printf(errand->arena, "%.*s %u %d", STR_ARG(host),
                             errand->destination.port, (int)errand->destination.tls));
-    struct try try = {.result = {.peer = STR(""), .tls = STR("")}};
+    uint64_t now_ms = task_now_ms();
+    if (!rate_take(rate, host, now_ms))
+        return not_tried(reply_make(451, "4.7.0",
+                                    "%.*s has had as much as it is to have from here now",
+                                    STR_ARG(host)),
+                         rate_next_ms(rate, host, now_ms) - now_ms + 1);
     struct pool_turn turn;
     task_stage("waiting for a connection to %.*s to be free", STR_ARG(host));
     if (pool_take(errand->engine->pool, key, options->connections_per_destination_max,
-                  &turn) < 0) {
-        delivery_result_say(
-            &try.result,
-            reply_make(451, "4.4.5", "all connections to %.*s are busy", STR_ARG(host)));
-        try.end = CLIENT_TRY_OTHER;
-        return try;
-    }
-    send_in_turn(errand, host, &turn, &try);
-    if (try.end == CLIENT_WAS_DEAD) {
-        pool_turn_drop(&turn);
-        send_in_turn(errand, host, &turn, &try);
-    }
-    bool is_worn = turn.client && client_message_count(turn.client) >=
-                                      options->messages_per_connection_max;
-    pool_give_back(&turn, is_worn ? 0 : options->idle_ms);
+                  &turn) < 0)
+        return not_tried(
+            reply_make(451, "4.4.5", "all connections to %.*s are busy", STR_ARG(host)), 0);
+    struct try try = {.result = {.peer = STR(""), .tls = STR("")}};
+    try_in_turn(errand, host, &turn, &try);
     return try;
 }
 
@@ -250,11 +277,14 @@ static bool out_of_time(uint64_t deadline_ms)
 static void visit_hosts(const struct errand *errand, uint64_t deadline_ms,
                         struct delivery_result *result)
 {
+    bool are_all_down = true;
     for (size_t i = 0; i < errand->destination.host_count; i++) {
         struct try try = try_host(errand, errand->destination.hosts[i]);
         bool is_last_word = try.end != CLIENT_TRY_OTHER;
+        are_all_down = are_all_down && try.result.is_of_destination;
         if (i == 0 || is_last_word || weight(&try.result) >= weight(result))
             *result = try.result;
+        result->is_of_destination = are_all_down;
         if (is_last_word || out_of_time(deadline_ms))
             return;
     }
@@ -273,15 +303,23 @@ static void engine_send(struct delivery *delivery, const struct delivery_request
     task_deadline_set(deadline_ms);
     struct errand errand = {engine, settings, request, arena, {0}};
     struct reply why;
-    if (find_destination(&errand, &why))
+    if (find_destination(&errand, &why)) {
         visit_hosts(&errand, deadline_ms, result);
-    else
+    } else {
         delivery_result_say(result, why);
+        result->is_of_destination = result->status == DELIVERY_TEMPORARY;
+    }
     task_deadline_set(before_ms);
     settings_release(settings);
 }
 
 /* --- opening and closing --- */
+
+/* Of a minute's messages a tenth may go at once. */
+static struct rate *new_rate(const struct delivery_options *options)
+{
+    return rate_new(options->rate_per_host, options->rate_per_host / 10, RATE_KEYS_MAX);
+}
 
 static int engine_reconfigure(struct delivery *delivery,
                               const struct delivery_options *options, struct err *err)
@@ -290,6 +328,10 @@ static int engine_reconfigure(struct delivery *delivery,
     struct settings *settings = settings_new(options, err);
     if (!settings)
         return err ? err->code : -EINVAL;
+    if (options->rate_per_host != engine->settings->options.rate_per_host) {
+        rate_free(engine->rate);
+        engine->rate = new_rate(options);
+    }
     settings_release(engine->settings);
     engine->settings = settings;
     return 0;
@@ -307,6 +349,7 @@ static void engine_close(struct delivery *delivery)
 {
     struct engine *engine = (struct engine *)delivery;
     pool_free(engine->pool);
+    rate_free(engine->rate);
     settings_release(engine->settings);
     free(engine);
 }
@@ -324,6 +367,6 @@ struct delivery *delivery_open(const struct delivery_options *options, struct dn
     if (!settings)
         return NULL;
     struct engine *engine = mem_zero(1, sizeof *engine);
-    *engine = (struct engine){{&way}, dns, pool_new(), settings};
+    *engine = (struct engine){{&way}, dns, pool_new(), new_rate(options), settings};
     return &engine->base;
 }
