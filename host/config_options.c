@@ -83,6 +83,8 @@ static const struct option_row delivery_rows[] = {
      "a kept connection closes after"},
     {"mx_hosts", OPTION_COUNT, ROW(delivery.mx_hosts_max), "5", 1, 50,
      "tried for one message"},
+    {"rate_per_host", OPTION_COUNT, ROW(delivery.rate_per_host), "0", 0, ANY,
+     "messages a minute to one MX host, of each host process; 0: any number"},
     {"connect_timeout", OPTION_DURATION32, ROW(delivery.connect_timeout_ms), "30s", 100,
      HOUR_MS, "to connect"},
     {"greeting_timeout", OPTION_DURATION32, ROW(delivery.greeting_timeout_ms), "5m", 100,
