@@ -86,6 +86,17 @@ static void put_canonical(struct sealing *sealing, struct str whole)
     invariant(result == 0, "seal: there is room for the chain");
 }
 
+/* Cuts off the next word; empty where blanks follow each other. */
+static struct str cut_word(struct str *rest)
+{
+    size_t end = 0;
+    while (end < rest->length && rest->at[end] != ' ' && rest->at[end] != '\t')
+        end++;
+    struct str word = str_part(*rest, 0, end);
+    *rest = str_from(*rest, end < rest->length ? end + 1 : end);
+    return word;
+}
+
 static void write_results(const struct sealing *sealing, struct set *set)
 {
     struct seal_field field;
@@ -93,7 +104,7 @@ static void write_results(const struct sealing *sealing, struct set *set)
     seal_field_start(&field, arc_field_names[ARC_RESULTS], sealing->arena);
     seal_field_put(&field, "i=%zu;", set->instance);
     while (rest.length) {
-        struct str word = str_cut(&rest, ' ');
+        struct str word = cut_word(&rest);
         if (word.length)
             seal_field_put(&field, "%.*s", STR_ARG(word));
     }

@@ -16,8 +16,17 @@ struct signer {
     EVP_PKEY *key;
     EVP_MD *sha256;
     EVP_MD_CTX *digest;
-    EVP_PKEY_CTX *rsa; /* NULL: the key is Ed25519 */
+    /* One of the two is there. */
+    EVP_PKEY_CTX *rsa;
+    EVP_MD_CTX *ed25519;
 };
+
+static bool set_up_ed25519(struct signer *signer)
+{
+    signer->ed25519 = EVP_MD_CTX_new();
+    return signer->ed25519 &&
+           EVP_DigestSignInit(signer->ed25519, NULL, NULL, NULL, signer->key) == 1;
+}
 
 static bool set_up_rsa(struct signer *signer)
 {
@@ -34,9 +43,10 @@ struct signer *signer_new(EVP_PKEY *private_key)
     signer->key = private_key;
     signer->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
     signer->digest = EVP_MD_CTX_new();
-    bool is_ready = signer->sha256 && signer->digest &&
-                    EVP_PKEY_get_size(private_key) <= SIGNATURE_BYTES_MAX &&
-                    (!EVP_PKEY_is_a(private_key, "RSA") || set_up_rsa(signer));
+    bool is_ready =
+        signer->sha256 && signer->digest &&
+        EVP_PKEY_get_size(private_key) <= SIGNATURE_BYTES_MAX &&
+        (EVP_PKEY_is_a(private_key, "RSA") ? set_up_rsa(signer) : set_up_ed25519(signer));
     if (is_ready)
         return signer;
     ERR_clear_error();
@@ -49,6 +59,7 @@ void signer_free(struct signer *signer)
     if (!signer)
         return;
     EVP_PKEY_CTX_free(signer->rsa);
+    EVP_MD_CTX_free(signer->ed25519);
     EVP_MD_CTX_free(signer->digest);
     EVP_MD_free(signer->sha256);
     EVP_PKEY_free(signer->key);
@@ -60,8 +71,8 @@ static bool sign_hash(struct signer *signer, const unsigned char *hash, size_t h
 {
     if (signer->rsa)
         return EVP_PKEY_sign(signer->rsa, signature, bytes, hash, hash_bytes) == 1;
-    return EVP_DigestSignInit(signer->digest, NULL, NULL, NULL, signer->key) == 1 &&
-           EVP_DigestSign(signer->digest, signature, bytes, hash, hash_bytes) == 1;
+    return EVP_DigestSignInit(signer->ed25519, NULL, NULL, NULL, signer->key) == 1 &&
+           EVP_DigestSign(signer->ed25519, signature, bytes, hash, hash_bytes) == 1;
 }
 
 int signer_sign(struct signer *signer, struct str text,
