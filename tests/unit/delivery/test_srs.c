@@ -1,10 +1,9 @@
 /* SRS: what addresses become, that they come back, and that nothing else does. */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "secret_of.h"
 #include "test.h"
 
 #include "delivery/srs.h"
@@ -27,26 +26,13 @@
 static struct arena *arena;
 static struct secret *known, *other, *rotated;
 
-static struct secret *secret_with(const char *text)
-{
-    char path[] = "/tmp/postern-srs-XXXXXX";
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-    close(fd);
-    struct secret *secret = secret_open(path, NULL);
-    assert_non_null(secret);
-    unlink(path);
-    return secret;
-}
-
 static int open_secrets(void **state)
 {
     (void)state;
     arena = arena_new();
-    known = secret_with(KNOWN "\n");
-    other = secret_with(OTHER "\n");
-    rotated = secret_with(OTHER "\n" KNOWN "\n");
+    known = secret_of(SECRET_COUNTING "\n");
+    other = secret_of(SECRET_ONES "\n");
+    rotated = secret_of(SECRET_ONES "\n" SECRET_COUNTING "\n");
     return 0;
 }
 

@@ -1,9 +1,8 @@
 /* Hop fields: counted when they are ours and this message's, whatever else says it is one. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "secret_of.h"
 #include "test.h"
 
 #include "mail/hop.h"
@@ -27,26 +26,13 @@
 static struct arena *arena;
 static struct secret *first, *second, *rotated;
 
-static struct secret *secret_with(const char *text)
-{
-    char path[] = "/tmp/postern-hop-XXXXXX";
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-    close(fd);
-    struct secret *secret = secret_open(path, NULL);
-    assert_non_null(secret);
-    unlink(path);
-    return secret;
-}
-
 static int open_secrets(void **state)
 {
     (void)state;
     arena = arena_new();
-    first = secret_with(FIRST "\n");
-    second = secret_with(SECOND "\n");
-    rotated = secret_with(SECOND "\n" FIRST "\n");
+    first = secret_of(SECRET_COUNTING "\n");
+    second = secret_of(SECRET_ONES "\n");
+    rotated = secret_of(SECRET_ONES "\n" SECRET_COUNTING "\n");
     return 0;
 }
 

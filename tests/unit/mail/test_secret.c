@@ -7,20 +7,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "secret_of.h"
 #include "test.h"
 
 #include "mail/secret.h"
 
-#define ONE                                                                                \
-    "0001020304050607"                                                                     \
-    "08090a0b0c0d0e0f"                                                                     \
-    "1011121314151617"                                                                     \
-    "18191a1b1c1d1e1f"
-#define OTHER                                                                              \
-    "ffffffffffffffff"                                                                     \
-    "ffffffffffffffff"                                                                     \
-    "ffffffffffffffff"                                                                     \
-    "ffffffffffffffff"
+#define ONE SECRET_COUNTING
 
 static char directory[64], path[96];
 
@@ -166,9 +158,9 @@ static void a_large_file_and_a_missing_folder_are_refused(void **state)
 static void blank_lines_crlf_capitals_and_a_readable_group_are_taken(void **state)
 {
     (void)state;
-    write_file(
-        "\r\n000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F\r\n\n" OTHER,
-        0640);
+    write_file("\r\n000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F\r\n"
+               "\n" SECRET_ONES,
+               0640);
     struct secret *secret = open_well();
     assert_int_equal(secret_count(secret), 2);
     secret_free(secret);
