@@ -1,50 +1,25 @@
-/* usage: show_dkim RESOLVER FILE...: verifies the DKIM signatures of messages and
- * prints a line for each: FILE, result, d=, s= and the reason, with tabs between. */
+/* usage: show_dkim RESOLVER [--arc] FILE...: verifies the DKIM signatures of messages and
+ * prints a line for each: FILE, result, d=, s= and the reason, with tabs between. With --arc: a line for
+ * the chain of each message: FILE, result, number of sets, the newest sealer and the reason. */
 #include <stdio.h>
 #include <string.h>
 
+#include "show_message.h"
+
+#include "auth/arc.h"
 #include "auth/dkim.h"
 #include "base/loop.h"
 #include "base/task.h"
-
-#define MESSAGE_BYTES_MAX ((size_t)64 << 20)
 
 struct request {
     const char *resolver;
     char **paths;
 };
 
-static int read_file(const char *path, struct buf *content)
-{
-    FILE *file = fopen(path, "rb");
-    if (!file)
-        return -1;
-    for (size_t bytes = 1; bytes;) {
-        char *room = buf_reserve(content, 65536);
-        bytes = room ? fread(room, 1, 65536, file) : 0;
-        buf_extend(content, bytes);
-    }
-    return fclose(file);
-}
-
-static struct message *read_message(const char *path)
-{
-    struct buf content;
-    struct message *message = message_new();
-    buf_init(&content, MESSAGE_BYTES_MAX);
-    if (read_file(path, &content) < 0)
-        fprintf(stderr, "show_dkim: cannot read %s\n", path);
-    message->raw = blob_copy(buf_view(&content));
-    message->received_at = unix_now_ms();
-    header_parse(blob_view(message->raw), message->arena, &message->header);
-    buf_free(&content);
-    return message;
-}
-
-static int show(struct dns *dns, const char *path)
+static int show_signatures(struct dns *dns, const char *path)
 {
     struct auth_verdict verdict;
-    struct message *message = read_message(path);
+    struct message *message = show_read_message(path);
     int result =
         auth_dkim_verify(dns, message, task_in_ms(10000), message->arena, &verdict);
     for (size_t i = 0; i < verdict.dkim_count && result == 0; i++) {
@@ -53,6 +28,19 @@ static int show(struct dns *dns, const char *path)
                STR_ARG(outcome->domain), STR_ARG(outcome->selector),
                STR_ARG(outcome->reason));
     }
+    message_release(message);
+    return result;
+}
+
+static int show_chain(struct dns *dns, const char *path)
+{
+    struct auth_arc arc;
+    struct message *message = show_read_message(path);
+    int result = auth_arc_verify(dns, message, task_in_ms(10000), message->arena, &arc);
+    struct str sealer = arc.count ? arc.sets[arc.count - 1].sealer : STR("");
+    if (result == 0)
+        printf("%s\t%s\t%u\t%.*s\t%.*s\n", path, auth_result_name(arc.result), arc.count,
+               STR_ARG(sealer), STR_ARG(arc.reason));
     message_release(message);
     return result;
 }
@@ -67,8 +55,9 @@ static int show_all(void *arg)
         return err.code;
     }
     int result = 0;
-    for (char **path = request->paths; *path && result == 0; path++)
-        result = show(dns, *path);
+    bool is_arc = strcmp(*request->paths, "--arc") == 0;
+    for (char **path = request->paths + is_arc; *path && result == 0; path++)
+        result = is_arc ? show_chain(dns, *path) : show_signatures(dns, *path);
     dns_close(dns);
     return result;
 }
@@ -76,7 +65,7 @@ static int show_all(void *arg)
 int main(int count, char *words[])
 {
     if (count < 3) {
-        fprintf(stderr, "usage: show_dkim RESOLVER FILE...\n");
+        fprintf(stderr, "usage: show_dkim RESOLVER [--arc] FILE...\n");
         return 2;
     }
     struct request request = {words[1], words + 2};
