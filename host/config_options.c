@@ -41,7 +41,7 @@ static const struct option_row limit_rows[] = {
      "of all messages being received together: 452 past it"},
     {"recipients", OPTION_COUNT, ROW(smtp.recipients_max), "100", 1, 10000,
      "in one transaction"},
-    {"command_length", OPTION_BYTES32, ROW(smtp.command_bytes_max), "2048", 512, 65536,
+    {"command_length", OPTION_BYTES32, ROW(smtp.command_bytes_max), "2048", 1024, 65536,
      "of a command line"},
     {"line_length", OPTION_BYTES32, ROW(smtp.line_bytes_max), "8192", 1000, 1 << 20,
      "of a line of a message"},
