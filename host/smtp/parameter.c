@@ -164,9 +164,9 @@ smtp_mail_parameters_parse(struct str text, struct arena *arena,
         {{"SIZE", 4}, set_size}, {{"BODY", 4}, set_body}, {{"SMTPUTF8", 8}, set_utf8},
         {{"PRDR", 4}, set_prdr}, {{"RET", 3}, set_ret},   {{"ENVID", 5}, set_envid},
     };
+    *parameters = (struct smtp_mail_parameters){0};
     struct parameter_reader reader = {
         known, sizeof known / sizeof known[0], arena, parameters, {false}};
-    *parameters = (struct smtp_mail_parameters){0};
     return read_parameters(&reader, text, keyword);
 }
 
@@ -194,8 +194,8 @@ enum smtp_parameter_problem smtp_rcpt_parameters_parse(struct str text, struct a
         {{"NOTIFY", 6}, set_notify},
         {{"ORCPT", 5}, set_orcpt},
     };
+    *parameters = (struct dsn_recipient){0};
     struct parameter_reader reader = {
         known, sizeof known / sizeof known[0], arena, parameters, {false}};
-    *parameters = (struct dsn_recipient){0};
     return read_parameters(&reader, text, keyword);
 }
