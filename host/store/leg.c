@@ -1,0 +1,129 @@
+#include "leg.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define UNLESS_EARLIER                                                                     \
+    " ON CONFLICT(name) DO UPDATE SET next_ms = excluded.next_ms"                          \
+    " WHERE excluded.next_ms < next_ms"
+
+int store_destination_wait(struct store_database *database, struct str destination,
+                           uint64_t next_ms)
+{
+    struct store_query query = store_query_begin(
+        database,
+        "INSERT INTO destination(name, next_ms, turn) VALUES(?, ?, 0)" UNLESS_EARLIER);
+    store_query_text(&query, destination);
+    store_query_number(&query, next_ms);
+    return store_query_run(&query);
+}
+
+int store_destination_wait_for_leg(struct store_database *database, uint64_t leg_id)
+{
+    struct store_query query = store_query_begin(
+        database, "INSERT INTO destination(name, next_ms, turn)"
+                  " SELECT destination, next_ms, 0 FROM leg"
+                  " WHERE id = ? AND state = 0 AND owner IS NULL" UNLESS_EARLIER);
+    store_query_number(&query, leg_id);
+    return store_query_run(&query);
+}
+
+int store_leg_delete(struct store_database *database, uint64_t leg_id)
+{
+    struct store_query query = store_query_begin(database, "DELETE FROM leg WHERE id = ?");
+    store_query_number(&query, leg_id);
+    return store_query_change(&query);
+}
+
+void store_leg_take(struct store_query *query, struct arena *arena, struct store_leg *leg)
+{
+    leg->id = store_query_take_number(query);
+    leg->message_id = store_query_take_str(query, arena);
+    leg->recipient = store_query_take_str(query, arena);
+    leg->destination = store_query_take_str(query, arena);
+    leg->original = store_query_take_str(query, arena);
+    leg->orcpt = store_query_take_str(query, arena);
+    leg->notify = (uint8_t)store_query_take_number(query);
+    leg->next_ms = store_query_take_number(query);
+    leg->attempts = (uint32_t)store_query_take_number(query);
+    leg->is_delay_told = store_query_take_number(query) != 0;
+    uint64_t state = store_query_take_number(query);
+    leg->state = state <= STORE_SET_ASIDE ? (enum store_leg_state)state : STORE_SET_ASIDE;
+    leg->last_reply = store_query_take_str(query, arena);
+    leg->last_peer = store_query_take_str(query, arena);
+    leg->created_ms = store_query_take_number(query);
+    leg->bytes = store_query_take_number(query);
+    leg->owner = store_query_take_str(query, arena);
+}
+
+static int find_message_without_legs(struct store_database *database, uint64_t number,
+                                     struct str *id, bool *is_file, struct arena *arena)
+{
+    struct store_query query = store_query_begin(
+        database, "SELECT id, content IS NULL FROM message WHERE number = ?1"
+                  " AND NOT EXISTS(SELECT 1 FROM leg WHERE message = ?1)");
+    store_query_number(&query, number);
+    int result = store_query_next(&query);
+    if (result <= 0)
+        return result < 0 ? result : -ENOENT;
+    *id = store_query_take_str(&query, arena);
+    *is_file = store_query_take_number(&query) != 0;
+    store_query_end(&query);
+    return 0;
+}
+
+int store_message_end(struct store_database *database, uint64_t number, char *name,
+                      size_t name_bytes, struct str *file)
+{
+    struct arena *arena = arena_new();
+    struct str id;
+    bool is_file;
+    int result = find_message_without_legs(database, number, &id, &is_file, arena);
+    if (result == 0 && is_file && id.length <= name_bytes) {
+        memcpy(name, id.at, id.length);
+        *file = (struct str){name, id.length};
+    }
+    arena_free(arena);
+    if (result < 0)
+        return result == -ENOENT ? 0 : result;
+    struct store_query query =
+        store_query_begin(database, "DELETE FROM message WHERE number = ?");
+    store_query_number(&query, number);
+    return store_query_run(&query);
+}
+
+int store_owner_end(struct store_database *database, uint64_t number)
+{
+    struct store_query query = store_query_begin(
+        database, "INSERT INTO destination(name, next_ms, turn)"
+                  " SELECT destination, min(next_ms), 0 FROM leg"
+                  " WHERE owner = ? AND state = 0 GROUP BY destination" UNLESS_EARLIER);
+    store_query_number(&query, number);
+    int result = store_query_run(&query);
+    if (result < 0)
+        return result;
+    query = store_query_begin(database, "UPDATE leg SET owner = NULL WHERE owner = ?");
+    store_query_number(&query, number);
+    result = store_query_run(&query);
+    if (result < 0)
+        return result;
+    query = store_query_begin(database, "DELETE FROM owner WHERE number = ?");
+    store_query_number(&query, number);
+    return store_query_run(&query);
+}
+
+int store_owner_reap(struct store_database *database, uint64_t now_ms)
+{
+    for (;;) {
+        struct store_query query = store_query_begin(
+            database, "SELECT number FROM owner WHERE until_ms <= ? LIMIT 1");
+        store_query_number(&query, now_ms);
+        uint64_t number;
+        int result = store_query_get_number(&query, &number, UINT64_MAX);
+        if (result < 0 || number == UINT64_MAX)
+            return result;
+        result = store_owner_end(database, number);
+        if (result < 0)
+            return result;
+    }
+}

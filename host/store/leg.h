@@ -1,0 +1,32 @@
+/* What several operations do with the rows of legs, messages and destinations, within a transaction. */
+#pragma once
+
+#include "query.h"
+#include "store.h"
+
+/* A free leg to `destination` waits until next_ms. */
+int store_destination_wait(struct store_database *database, struct str destination,
+                           uint64_t next_ms);
+/* The same for a leg that has just become free; nothing for one that is not. */
+int store_destination_wait_for_leg(struct store_database *database, uint64_t leg_id);
+
+int store_leg_delete(struct store_database *database, uint64_t leg_id);
+
+/* The columns of a leg with its message, for store_leg_take. Conditions follow. */
+#define STORE_LEG_SELECT                                                                   \
+    "SELECT leg.id, message.id, leg.recipient, leg.destination, leg.original, leg.orcpt,"  \
+    " leg.notify, leg.next_ms, leg.attempts, leg.is_delay_told, leg.state,"                \
+    " leg.last_reply, leg.last_peer, leg.created_ms, message.bytes, owner.name"            \
+    " FROM leg JOIN message ON message.number = leg.message"                               \
+    " LEFT JOIN owner ON owner.number = leg.owner"
+void store_leg_take(struct store_query *query, struct arena *arena, struct store_leg *leg);
+
+/* Takes the message out when it has no leg left. `*file` is then its id when its content was in a file, which is to be
+ * removed once this is committed: written to `name`, which has room for any id. */
+int store_message_end(struct store_database *database, uint64_t number, char *name,
+                      size_t name_bytes, struct str *file);
+
+/* Makes legs free whose owner's lease has ended. */
+int store_owner_reap(struct store_database *database, uint64_t now_ms);
+/* Makes free what this owner has, and forgets it. */
+int store_owner_end(struct store_database *database, uint64_t number);
