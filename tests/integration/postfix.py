@@ -32,6 +32,7 @@ virtual_gid_maps = static:{gid}
 virtual_minimum_uid = 1
 smtpd_recipient_restrictions = check_recipient_access inline:{{{{refused@dest.test = 550 5.7.1 not for you}}}}, permit_mynetworks, reject
 smtputf8_enable = yes
+transport_maps = inline:{{{{fails@dest.test = fails:}}}}
 """
 
 MASTER_CF = """
@@ -45,6 +46,7 @@ trace unix - - n - 0 bounce
 proxymap unix - - n - - proxymap
 error unix - - n - - error
 retry unix - - n - - error
+fails unix - n n - - pipe flags= user=nobody argv=/bin/false
 virtual unix - n n - - virtual
 anvil unix - - n - 1 anvil
 tlsmgr unix - - n 1000? 1 tlsmgr
@@ -62,7 +64,8 @@ def why_not():
 
 
 class Postfix:
-    """Refuses one recipient, refused@dest.test, with 550 5.7.1."""
+    """Refuses one recipient, refused@dest.test, with 550 5.7.1; takes mail for fails@dest.test and then cannot
+    deliver it, of which it sends notices."""
 
     def __init__(self):
         # A folder that Postfix's own users can enter, unlike pytest's.
