@@ -7,7 +7,7 @@ import pytest
 from gateway import BINARY, PATIENCE_S, postern, wait_until
 
 TEXT = b"From: Anna <anna@sender.test>\nSubject: hello\nMessage-ID: <1@sender.test>\n\nWe met.\n"
-COMMANDS = ["serve", "dev", "check", "run", "send", "explain", "status"]
+COMMANDS = ["serve", "dev", "check", "run", "send", "explain", "srs", "status"]
 
 
 @pytest.fixture
