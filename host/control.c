@@ -49,25 +49,48 @@ static void see_connection(struct str peer, bool is_idle, size_t messages, void 
                                          is_idle, "messages", (json_int_t)messages));
 }
 
+static json_t *event_counts(const struct shared_host *slot)
+{
+    json_t *counts = json_object();
+    for (enum status_event event = 0; event < STATUS_EVENT_COUNT; event++)
+        json_object_set_new(counts, status_event_name(event),
+                            json_integer((json_int_t)atomic_load(&slot->events[event])));
+    return counts;
+}
+
+/* What is known of every host, whether it answers or not. */
+static json_t *service_report(const struct shared *shared)
+{
+    json_t *hosts = json_array();
+    for (unsigned i = 0; i < shared->host_count && i < SHARED_HOSTS_MAX; i++) {
+        const struct shared_host *slot = &shared->hosts[i];
+        json_array_append_new(hosts,
+                              json_pack("{s:i, s:I, s:I, s:o}", "host", (int)i, "pid",
+                                        (json_int_t)atomic_load(&slot->pid), "restarts",
+                                        (json_int_t)atomic_load(&slot->restarts), "events",
+                                        event_counts(slot)));
+    }
+    return json_pack("{s:I, s:I, s:o}", "pid", (json_int_t)shared->service_pid, "uptime_ms",
+                     (json_int_t)(unix_now_ms() - shared->started_at), "hosts", hosts);
+}
+
 static json_t *status_report(const struct host *host)
 {
     const struct config *config = host->router.config;
-    json_t *counts = json_object(), *tasks = json_array(), *workers = json_array(),
-           *connections = json_array();
-    for (enum status_event event = 0; event < STATUS_EVENT_COUNT; event++)
-        json_object_set_new(counts, status_event_name(event),
-                            json_integer((json_int_t)status_count(event)));
+    json_t *tasks = json_array(), *workers = json_array(), *connections = json_array();
     task_each(see_task, tasks);
     worker_each(see_worker, workers);
     delivery_each_connection(host->router.delivery, see_connection, connections);
-    return json_pack("{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "version",
-                     POSTERN_VERSION, "name", config->host_name, "pid", (int)getpid(),
-                     "uptime_ms", (json_int_t)(unix_now_ms() - host->started_at),
-                     "sessions", (json_int_t)smtp_server_session_count(host->server),
-                     "rules", (json_int_t)rule_set_rule_count(config->rules), "domains",
-                     (json_int_t)rule_set_domain_count(config->rules), "events", counts,
-                     "workers", workers, "upstream_connections", connections, "tasks",
-                     tasks);
+    return json_pack("{s:s, s:s, s:i, s:i, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o}",
+                     "version", POSTERN_VERSION, "name", config->host_name, "host",
+                     (int)host->number, "pid", (int)getpid(), "uptime_ms",
+                     (json_int_t)(unix_now_ms() - host->started_at), "sessions",
+                     (json_int_t)smtp_server_session_count(host->server), "rules",
+                     (json_int_t)rule_set_rule_count(config->rules), "domains",
+                     (json_int_t)rule_set_domain_count(config->rules), "events",
+                     event_counts(&host->shared->hosts[host->number]), "workers", workers,
+                     "upstream_connections", connections, "tasks", tasks, "service",
+                     service_report(host->shared));
 }
 
 static void answer(struct net_stream *stream, json_t *document, uint64_t deadline_ms)
@@ -101,8 +124,12 @@ struct control *control_open(struct host *host, struct err *err)
     struct control *control = mem_zero(1, sizeof *control);
     control->host = host;
     struct arena *arena = arena_new();
+    const struct config *config = host->router.config;
     const char *path =
-        arena_printf(arena, "%s/control.sock", host->router.config->state_directory);
+        config->mode == CONFIG_SERVE
+            ? arena_printf(arena, "%s/control.%u.sock", config->state_directory,
+                           host->number)
+            : arena_printf(arena, "%s/control.sock", config->state_directory);
     control->listener =
         net_listener_open_local(path, "control", on_connection, control, err);
     arena_free(arena);

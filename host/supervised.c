@@ -32,6 +32,7 @@ struct supervised {
 static int follow_supervisor(const struct shared *shared, struct err *err)
 {
     setsid();
+    prctl(PR_SET_NAME, "postern-host");
     if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0)
         return err_set(err, -errno, "PR_SET_PDEATHSIG: %s", strerror(errno));
     if (getppid() != (pid_t)shared->service_pid)

@@ -1,7 +1,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "host.h"
+#include "config.h"
+#include "supervisor.h"
 
 #include "cli/cli.h"
 
@@ -31,6 +32,5 @@ int cli_serve(const struct cli_command *command, int argc, char **argv)
     int exit_code;
     if (cli_arguments_read(command, &arguments, argc, argv, &exit_code) < 0)
         return exit_code;
-    struct host_options options = {.directory = directory, .mode = CONFIG_SERVE};
-    return host_serve(&options);
+    return supervisor_serve(directory);
 }

@@ -174,6 +174,7 @@ class Bench:
             "name": "mx.bench.test",
             "postmaster": "admin@next.test",
             "listen": [{"address": "127.0.0.1:0"}],
+            "hosts": 1,
             "state": str(rules / "state"),
             "scripts": ".",
             "routes": {"*": {"host": "127.0.0.1", "port": self.sink.port, "tls": "none"}},

@@ -46,6 +46,7 @@ class Rules:
             "name": "mx.gate.test",
             "postmaster": "admin@dest.test",
             "listen": [{"address": "127.0.0.1:0"}],
+            "hosts": 1,
             "state": str(self.state),
             "scripts": str(self.scripts),
             "auth": "off",
