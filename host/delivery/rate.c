@@ -56,20 +56,19 @@ void rate_free(struct rate *rate)
     free(rate);
 }
 
-/* A few at each look are enough to keep those that have filled up again from staying. */
-static void forget_full(struct rate *rate, uint64_t now_us)
+/* A new key makes the oldest one go whose bucket is full again; where there is no room left, whatever it holds. */
+static void forget_oldest(struct rate *rate, uint64_t now_us)
 {
-    for (int i = 0; i < 2 && !list_empty(&rate->used); i++) {
-        struct bucket *oldest = list_entry(rate->used.next, struct bucket, node);
-        if (oldest->full_at_us > now_us && table_count(rate->buckets) < rate->keys_max)
-            return;
+    if (list_empty(&rate->used))
+        return;
+    struct bucket *oldest = list_entry(rate->used.next, struct bucket, node);
+    if (oldest->full_at_us <= now_us || table_count(rate->buckets) >= rate->keys_max)
         forget(rate, oldest);
-    }
 }
 
 static struct bucket *add(struct rate *rate, struct str key, uint64_t now_us)
 {
-    forget_full(rate, now_us);
+    forget_oldest(rate, now_us);
     struct bucket *bucket = mem_alloc(sizeof *bucket + key.length);
     *bucket = (struct bucket){.full_at_us = now_us, .key_length = key.length};
     if (key.length)

@@ -67,7 +67,6 @@ static bool read_line(struct str line, unsigned char bytes[SECRET_BYTES])
 static int read_lines(const char *path, struct str text, struct lines *lines,
                       struct err *err)
 {
-    lines->count = 0;
     for (size_t number = 1; text.length; number++) {
         struct str line = str_trim(str_cut(&text, '\n'));
         if (!line.length)
@@ -237,11 +236,11 @@ static int replace(const char *path, const struct lines *lines, const struct sta
 
 int secret_rotate(const char *path, struct err *err)
 {
-    struct stat file;
+    struct stat file = {0};
     int fd = open_locked(path, &file);
     if (fd < 0)
         return err_set(err, fd, "%s: %s", path, strerror(-fd));
-    struct lines lines;
+    struct lines lines = {.count = 0};
     int result = load(fd, path, &lines, err);
     if (result == 0) {
         add_secret(&lines);
@@ -299,7 +298,7 @@ struct secret *secret_open(const char *path, struct err *err)
     int fd = open_or_make(path, err);
     if (fd < 0)
         return NULL;
-    struct lines lines;
+    struct lines lines = {.count = 0};
     int result = load(fd, path, &lines, err);
     close(fd);
     struct secret *secret = result == 0 ? derive(&lines) : NULL;

@@ -13,6 +13,7 @@ static struct statvfs answer;
 static int answer_errno;
 static atomic_int asked;
 
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name) */
 int statvfs(const char *restrict path, struct statvfs *restrict found)
 {
     assert_string_equal(path, "/queue");
