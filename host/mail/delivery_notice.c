@@ -44,10 +44,12 @@ bool dsn_envid_parse(struct str value, struct arena *arena, struct str *envid)
 
 const char *dsn_mail_parameters(const struct dsn_envelope *envelope, struct arena *arena)
 {
-    static const char *const ret[] = {"", " RET=FULL", " RET=HDRS"};
-    if (envelope->envid.length == 0)
-        return ret[envelope->ret];
-    return arena_printf(arena, "%s ENVID=%.*s", ret[envelope->ret],
+    const char *ret = envelope->ret == DSN_RETURN_FULL      ? " RET=FULL"
+                      : envelope->ret == DSN_RETURN_HEADERS ? " RET=HDRS"
+                                                            : "";
+    if (envelope->envid.length == 0 || envelope->envid.length > DSN_ENVID_BYTES_MAX)
+        return ret;
+    return arena_printf(arena, "%s ENVID=%.*s", ret,
                         STR_ARG(xtext_encode(envelope->envid, arena)));
 }
 
@@ -132,13 +134,13 @@ static void write_notify(unsigned notify, struct buf *out)
 static void write_orcpt(const struct dsn_recipient *recipient, struct arena *arena,
                         struct buf *out)
 {
-    struct str address = is_utf8_type(recipient->orcpt_type)
-                             ? xtext_encode_utf8(recipient->orcpt_address, arena)
-                             : xtext_encode(recipient->orcpt_address, arena);
-    size_t bytes = recipient->orcpt_type.length + 1 + address.length;
-    if (recipient->orcpt_type.length && bytes <= DSN_ORCPT_BYTES_MAX)
-        buf_printf(out, " ORCPT=%.*s;%.*s", STR_ARG(recipient->orcpt_type),
-                   STR_ARG(address));
+    struct str type = recipient->orcpt_type, address = recipient->orcpt_address;
+    if (!is_address_type(type) || type.length + address.length >= DSN_ORCPT_BYTES_MAX)
+        return;
+    address = is_utf8_type(type) ? xtext_encode_utf8(address, arena)
+                                 : xtext_encode(address, arena);
+    if (type.length + strlen(";") + address.length <= DSN_ORCPT_BYTES_MAX)
+        buf_printf(out, " ORCPT=%.*s;%.*s", STR_ARG(type), STR_ARG(address));
 }
 
 const char *dsn_rcpt_parameters(const struct dsn_recipient *recipient, struct arena *arena)
@@ -150,4 +152,12 @@ const char *dsn_rcpt_parameters(const struct dsn_recipient *recipient, struct ar
     const char *parameters = arena_text(arena, buf_view(&out));
     buf_free(&out);
     return parameters;
+}
+
+struct str dsn_orcpt_text(const struct dsn_recipient *recipient, struct arena *arena)
+{
+    if (recipient->orcpt_type.length == 0)
+        return STR("");
+    return str_of(arena_printf(arena, "%.*s;%.*s", STR_ARG(recipient->orcpt_type),
+                               STR_ARG(recipient->orcpt_address)));
 }

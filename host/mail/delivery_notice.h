@@ -48,6 +48,10 @@ bool dsn_orcpt_parse(struct str value, struct arena *arena,
                      struct dsn_recipient *recipient);
 
 /* … and written, ready to follow a path on the wire: "", or " RET=HDRS ENVID=x" and " NOTIFY=NEVER ORCPT=rfc822;x",
- * in the arena, ASCII. An ORCPT that is too long for a peer in its ASCII form is left out. */
+ * in the arena, ASCII. What no parser above would have let through (it may come from a damaged queue) is left
+ * out, as is an ORCPT whose ASCII form is too long for a peer. */
 const char *dsn_mail_parameters(const struct dsn_envelope *envelope, struct arena *arena);
 const char *dsn_rcpt_parameters(const struct dsn_recipient *recipient, struct arena *arena);
+
+/* "rfc822;anna+tag@example.com", as queue and notices keep it: decoded, empty without ORCPT. */
+struct str dsn_orcpt_text(const struct dsn_recipient *recipient, struct arena *arena);

@@ -1,15 +1,16 @@
 #include "xtext.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
-#include "base/mem.h"
 #include "mail/utf8.h"
 
-#define HEXPOINT_DIGITS_MAX 6
-#define POINT_MAX           0x10FFFF
+#define HEXPOINT_DIGITS_MAX   6
+#define POINT_MAX             0x10FFFF
+#define REPLACEMENT_CHARACTER 0xFFFD
 
 static int digit_of(char c)
 {
@@ -164,13 +165,13 @@ struct str xtext_encode_utf8(struct str text, struct arena *arena)
     size_t length = 0;
     while (text.length) {
         size_t bytes = utf8_character_bytes(text);
-        invariant(bytes > 0, "mail: an address in UTF-8 that is none");
+        uint32_t point =
+            bytes ? read_point(str_part(text, 0, bytes)) : REPLACEMENT_CHARACTER;
         if (is_plain(text.at[0]) && text.at[0] != '\\')
             out[length++] = text.at[0];
         else
-            length += (size_t)snprintf(out + length, longest, "\\x{%02X}",
-                                       (unsigned)read_point(str_part(text, 0, bytes)));
-        text = str_from(text, bytes);
+            length += (size_t)snprintf(out + length, longest, "\\x{%02" PRIX32 "}", point);
+        text = str_from(text, bytes ? bytes : 1);
     }
     return (struct str){out, length};
 }

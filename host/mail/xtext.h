@@ -14,5 +14,5 @@ struct str xtext_encode(struct str bytes, struct arena *arena);
 /* utf-8-addr-xtext and utf-8-addr-unitext: 0, or -EINVAL. The result is valid UTF-8 and may hold control
  * characters. */
 int xtext_decode_utf8(struct str text, struct arena *arena, struct str *decoded);
-/* Valid UTF-8, as utf-8-addr-xtext: ASCII, which every peer takes. */
+/* UTF-8 as utf-8-addr-xtext: ASCII, which every peer takes. Malformed bytes become U+FFFD. */
 struct str xtext_encode_utf8(struct str text, struct arena *arena);

@@ -45,12 +45,28 @@ static void read_values(struct str value, struct arena *arena)
               "RCPT's parameters are short and ASCII");
 }
 
+/* What comes from a damaged queue is written as one line all the same, or not at all. */
+static void write_values(struct str bytes, struct arena *arena)
+{
+    struct dsn_envelope envelope = {bytes.length % 5, bytes};
+    struct str address = bytes;
+    struct str type = str_cut(&address, ';');
+    struct dsn_recipient recipient = {(unsigned)bytes.length, type, address};
+    struct str written =
+        str_of(arena_printf(arena, "%s%s", dsn_mail_parameters(&envelope, arena),
+                            dsn_rcpt_parameters(&recipient, arena)));
+    for (size_t i = 0; i < written.length; i++)
+        invariant(written.at[i] >= ' ' && written.at[i] <= '~', "one line of ASCII");
+    invariant(written.length < 1000, "a short line");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
     struct arena *arena = arena_new();
     struct str text = {(const char *)bytes, length};
     decode(text, arena);
     read_values(text, arena);
+    write_values(text, arena);
     arena_free(arena);
     return 0;
 }

@@ -27,10 +27,11 @@ static void assert_str(struct str actual, const char *expected)
 
 static struct str repeated(const char *piece, size_t count)
 {
-    struct str text = STR("");
+    size_t length = strlen(piece);
+    char *text = arena_alloc(arena, count * length);
     for (size_t i = 0; i < count; i++)
-        text = str_of(arena_printf(arena, "%.*s%s", STR_ARG(text), piece));
-    return text;
+        memcpy(text + i * length, piece, length);
+    return (struct str){text, count * length};
 }
 
 static void ret_is_one_of_two(void **state)
@@ -174,6 +175,29 @@ static void an_orcpt_that_grows_too_long_is_left_out(void **state)
     assert_string_equal(dsn_rcpt_parameters(&recipient, arena), " NOTIFY=FAILURE");
 }
 
+static void what_no_sender_can_have_said_is_left_out(void **state)
+{
+    (void)state;
+    struct dsn_envelope envelope = {(enum dsn_return)7, repeated("a", 101)};
+    assert_string_equal(dsn_mail_parameters(&envelope, arena), "");
+    struct dsn_recipient recipient = {0xF0, STR("rfc822 NOTIFY=NEVER"), STR("a")};
+    assert_string_equal(dsn_rcpt_parameters(&recipient, arena), "");
+    recipient.orcpt_type = STR("a\r\nDATA");
+    assert_string_equal(dsn_rcpt_parameters(&recipient, arena), "");
+    recipient.orcpt_type = STR("rfc822");
+    recipient.orcpt_address = repeated("a", 100000);
+    assert_string_equal(dsn_rcpt_parameters(&recipient, arena), "");
+}
+
+static void an_orcpt_is_kept_as_one_text(void **state)
+{
+    (void)state;
+    struct dsn_recipient recipient = {0};
+    assert_str(dsn_orcpt_text(&recipient, arena), "");
+    assert_true(dsn_orcpt_parse(STR("rfc822;a+2Bb@c.test"), arena, &recipient));
+    assert_str(dsn_orcpt_text(&recipient, arena), "rfc822;a+b@c.test");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -184,6 +208,8 @@ int main(void)
         cmocka_unit_test(an_orcpt_has_at_most_500_bytes),
         cmocka_unit_test(what_was_read_is_written_again),
         cmocka_unit_test(an_orcpt_that_grows_too_long_is_left_out),
+        cmocka_unit_test(what_no_sender_can_have_said_is_left_out),
+        cmocka_unit_test(an_orcpt_is_kept_as_one_text),
     };
     return cmocka_run_group_tests(tests, open_arena, free_arena);
 }

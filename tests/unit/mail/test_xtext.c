@@ -120,6 +120,7 @@ static void addresses_in_utf8_are_written_in_ascii(void **state)
         {"anna@dest.test", "anna@dest.test"},
         {"a+b=c\\d e", "a\\x{2B}b\\x{3D}c\\x{5C}d\\x{20}e"},
         {"\x01\x7F", "\\x{01}\\x{7F}"},
+        {"a\xFF\xC3", "a\\x{FFFD}\\x{FFFD}"},
         {"j\xC3\xBC\xE2\x82\xAC\xF0\x9F\x98\x80", "j\\x{FC}\\x{20AC}\\x{1F600}"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
