@@ -99,14 +99,15 @@ int main(int count, char *words[])
         .options = {.host_name = "mx.gate.test"},
         .message = {.id = {"0abc", 4}, .created_ms = 1795321752000},
     };
-    struct buf content;
-    buf_init(&content, MESSAGE_BYTES_MAX);
-    if (count < 4 || read_file(words[1], &content) < 0) {
+    static char bytes[MESSAGE_BYTES_MAX];
+    FILE *file = count > 3 ? fopen(words[1], "rb") : NULL;
+    if (!file) {
         fprintf(stderr,
                 "usage: show_notice FILE return_path=… original=… [name=value]...\n");
         return 2;
     }
-    struct str raw = buf_view(&content);
+    struct str raw = {bytes, fread(bytes, 1, sizeof bytes, file)};
+    fclose(file);
     request.message.parts = &raw;
     request.message.part_count = 1;
     for (int i = 2; i < count; i++) {
