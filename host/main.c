@@ -23,8 +23,11 @@ const struct cli_command cli_commands[] = {
      "--from ADDRESS [--to ADDRESS] [DIR] [--resolver ADDRESS@PORT] [--json]",
      "Prints which rule an address matches, or what is found out about a message, and why.",
      cli_explain},
-    {"srs", "encode|decode ADDRESS [DIR] [--domain DOMAIN] [--at TIME] [--json]",
-     "Prints what a sender's address becomes when its mail is forwarded, or whom one is for.",
+    {"srs",
+     "encode|decode ADDRESS [DIR] [--domain DOMAIN] [--at TIME] | rotate [DIR] [--json]",
+     "Prints what a sender becomes when its mail is forwarded, or whom such an address is "
+     "for; "
+     "makes a new secret.",
      cli_srs},
     {"status", "[DIR] [--json]", "Prints what the running Postern is doing.", cli_status},
     {0},

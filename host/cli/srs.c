@@ -1,4 +1,5 @@
-/* Addresses by hand: what a sender becomes, and whom a rewritten one is for, or why it is for nobody. */
+/* Addresses by hand: what a sender becomes, and whom a rewritten one is for, or why it is for nobody. And a new
+ * secret, since SRS is what its age matters for. */
 #include "delivery/srs.h"
 
 #include <jansson.h>
@@ -172,13 +173,17 @@ static int decode(const struct request *request)
 
 /* --- what it is asked --- */
 
+static const char *secret_path(const struct request *request)
+{
+    return arena_printf(request->arena, "%s/secret",
+                        config_state_directory(request->directory, request->arena));
+}
+
 /* A question makes no secret: one that nobody serves with would be of no use. */
 static int answer(struct request *request, int (*verb)(const struct request *request))
 {
     struct err err = {0};
-    const char *path =
-        arena_printf(request->arena, "%s/secret",
-                     config_state_directory(request->directory, request->arena));
+    const char *path = secret_path(request);
     if (access(path, F_OK) < 0)
         return fail(request,
                     arena_printf(request->arena,
@@ -189,24 +194,54 @@ static int answer(struct request *request, int (*verb)(const struct request *req
     return exit_code;
 }
 
+static int rotate(const struct request *request)
+{
+    struct err err = {0};
+    const char *path = secret_path(request);
+    if (secret_rotate(path, &err) < 0)
+        return fail(request, err.text);
+    if (request->as_json)
+        print_json(json_pack("{ss}", "rotated", path));
+    else
+        printf("%s has a new secret; what was made with those before it is still good.\n"
+               "Reload Postern (SIGHUP) for it to be used.\n",
+               path);
+    return EXIT_SUCCESS;
+}
+
+/* What is wrong with a question, or NULL. */
+static const char *read_question(struct request *request)
+{
+    if (!request->address_text)
+        return "which address?";
+    if (mailbox_parse(str_of(request->address_text), request->arena, &request->address) < 0)
+        return "that is not an address";
+    if (request->at && !read_time(request->at, &request->now_ms))
+        return "--at takes Unix time or a time as 2026-11-22T10:00:00Z";
+    return NULL;
+}
+
 static int run(const struct cli_command *command, struct request *request)
 {
     struct str verb = str_of(request->verb);
-    bool is_encode = str_equal(verb, STR("encode"));
-    const char *wrong = NULL;
-    if (!is_encode && !str_equal(verb, STR("decode")))
-        wrong = "encode or decode?";
-    else if (!request->address_text)
-        wrong = "which address?";
-    else if (mailbox_parse(str_of(request->address_text), request->arena,
-                           &request->address) < 0)
-        wrong = "that is not an address";
-    else if (request->at && !read_time(request->at, &request->now_ms))
-        wrong = "--at takes Unix time or a time as 2026-11-22T10:00:00Z";
-    else if (request->domain && !is_encode)
-        wrong = "--domain goes with encode";
-    if (!wrong)
-        return answer(request, is_encode ? encode : decode);
+    const char *wrong;
+    if (str_equal(verb, STR("rotate"))) {
+        wrong = request->address_text || request->domain || request->at
+                    ? "rotate takes DIR and --json, no more"
+                    : NULL;
+        if (!wrong)
+            return rotate(request);
+    } else if (str_equal(verb, STR("encode"))) {
+        wrong = read_question(request);
+        if (!wrong)
+            return answer(request, encode);
+    } else if (str_equal(verb, STR("decode"))) {
+        wrong = request->domain ? "--domain goes with encode" : read_question(request);
+        if (!wrong)
+            return answer(request, decode);
+    } else {
+        wrong = "encode, decode or rotate?";
+    }
     fprintf(stderr, "postern srs: %s\nusage: postern srs %s\n", wrong, command->usage);
     return 2;
 }
@@ -233,6 +268,10 @@ int cli_srs(const struct cli_command *command, int argc, char **argv)
     request.verb = positional[0];
     request.address_text = positional[1];
     request.directory = positional[2];
+    if (str_equal(str_of(request.verb), STR("rotate"))) { /* of which DIR is the first */
+        request.address_text = arguments.positional_count > 2 ? positional[2] : NULL;
+        request.directory = positional[1] ? positional[1] : CLI_DIRECTORY;
+    }
     request.arena = arena_new();
     exit_code = run(command, &request);
     arena_free(request.arena);

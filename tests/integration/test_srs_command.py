@@ -73,6 +73,18 @@ def test_an_older_secret_still_leads_back(rules, secret):
     assert srs(rules, "encode", "anna@orig.test", "--at", AT).stdout != REWRITTEN + "\n"
 
 
+def test_a_rotated_secret_is_used_and_those_before_lead_back(rules, secret):
+    done = postern("srs", "rotate", rules.folder)
+    assert done.returncode == 0 and str(secret) in done.stdout, done.stderr
+    lines = secret.read_text().splitlines()
+    assert len(lines) == 2 and lines[1] + "\n" == SECRET and secret.stat().st_mode & 0o777 == 0o600
+    assert srs(rules, "decode", REWRITTEN, "--at", AT).stdout == "anna@orig.test\n"
+    assert srs(rules, "encode", "anna@orig.test", "--at", AT).stdout != REWRITTEN + "\n"
+    assert json.loads(postern("srs", "rotate", rules.folder, "--json").stdout) == {"rotated": str(secret)}
+    secret.unlink()
+    assert postern("srs", "rotate", rules.folder).returncode == 1 and not secret.exists()
+
+
 def test_json_has_the_same(rules, secret):
     done = srs(rules, "encode", "anna@orig.test", "--at", AT, "--json")
     assert json.loads(done.stdout) == {"address": "anna@orig.test", "rewritten": REWRITTEN,
@@ -105,7 +117,8 @@ def test_our_own_address_stays(rules, secret):
 
 
 @pytest.mark.parametrize("arguments", [[], ["encode"], ["recode", "a@b.test"], ["encode", "nobody"],
-                                       ["decode", "a@b.test", "--domain", "c.test"]], ids=" ".join)
+                                       ["decode", "a@b.test", "--domain", "c.test"], ["rotate", "--at", "0"],
+                                       ["rotate", "one", "two"]], ids=" ".join)
 def test_mistakes_are_told_with_the_usage(arguments):
     done = postern("srs", *arguments)
     assert done.returncode == 2 and "usage: postern srs" in done.stderr
