@@ -25,9 +25,8 @@ const struct cli_command cli_commands[] = {
      cli_explain},
     {"srs",
      "encode|decode ADDRESS [DIR] [--domain DOMAIN] [--at TIME] | rotate [DIR] [--json]",
-     "Prints what a sender becomes when its mail is forwarded, or whom such an address is "
-     "for; "
-     "makes a new secret.",
+     "Prints what a forwarded sender becomes, or whom such an address is for; rotates the "
+     "secret.",
      cli_srs},
     {"status", "[DIR] [--json]", "Prints what the running Postern is doing.", cli_status},
     {0},
