@@ -10,7 +10,7 @@ struct inherited {
     unsigned number;
     struct shared *shared;
     int channel; /* a SOCK_SEQPACKET pair's end; the supervisor's death closes the other */
-    const int *sockets; /* listening */
+    const int *sockets; /* bound */
     size_t socket_count;
 };
 

@@ -35,7 +35,7 @@ static void close_sockets(struct hosted *hosted)
     }
 }
 
-/* Those that were closed, and those that the host before has stopped. */
+/* Those that were closed, and those that the host before has stopped or not come to listen on. */
 static int open_sockets(struct hosted *hosted, struct err *err)
 {
     struct supervisor *supervisor = hosted->supervisor;
@@ -46,7 +46,7 @@ static int open_sockets(struct hosted *hosted, struct err *err)
         if (*socket >= 0)
             close(*socket);
         *socket =
-            net_listening_socket_open(&supervisor->addresses[i], NET_SOCKET_SHARED, err);
+            net_listening_socket_bind(&supervisor->addresses[i], NET_SOCKET_SHARED, err);
         if (*socket < 0)
             return *socket;
         net_listening_socket_address(*socket, &supervisor->addresses[i]);

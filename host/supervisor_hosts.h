@@ -4,10 +4,10 @@
  *        ^                       |                     |
  *        `------- its process has ended ---------------'
  *
- * Every host has listening sockets of its own (SO_REUSEPORT), which the supervisor keeps: what waits in them when the
- * host dies waits for the next one. Only when that one is not started at once are they closed, so that the kernel
- * gives the connections to the other hosts; new ones are opened for its start. That needs the right to open low ports,
- * which the supervisor keeps and hosts do not have. */
+ * Every host has sockets of its own (SO_REUSEPORT), which the supervisor binds and keeps, and on which the host listens
+ * once it can serve. What waits in them when it dies waits for the next one. Only when that one is not started at once
+ * are they closed, so that the kernel gives the connections to the other hosts; new ones are bound for its start. That
+ * needs the right to bind low ports, which the supervisor keeps and hosts do not have. */
 #pragma once
 
 #include "config.h"

@@ -137,8 +137,15 @@ struct net_listener *net_listener_open(const struct net_address *address,
 }
 
 struct net_listener *net_listener_adopt(int socket, const char *task_name,
-                                        net_connection_fn *on_connection, void *arg)
+                                        net_connection_fn *on_connection, void *arg,
+                                        struct err *err)
 {
+    int result = net_listening_socket_listen(socket);
+    if (result < 0) {
+        err_set(err, result, "cannot listen on an inherited socket: %s", strerror(-result));
+        close(socket);
+        return NULL;
+    }
     struct net_listener *listener =
         listener_of_socket(socket, task_name, on_connection, arg);
     listener->is_adopted = true;

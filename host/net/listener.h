@@ -14,10 +14,12 @@ struct net_listener *net_listener_open(const struct net_address *address,
                                        const char *task_name,
                                        net_connection_fn *on_connection, void *arg,
                                        struct err *err);
-/* On a socket that listens already and that other processes hold too: net_listener_close() stops it
- * (listening_socket.h), since the kernel would go on to queue connections that nobody accepts. */
+/* On a bound socket that other processes hold too (it is this one's to close, whatever comes of it):
+ * net_listener_close() stops it (listening_socket.h), since the kernel would go on to queue connections that nobody
+ * accepts. */
 struct net_listener *net_listener_adopt(int socket, const char *task_name,
-                                        net_connection_fn *on_connection, void *arg);
+                                        net_connection_fn *on_connection, void *arg,
+                                        struct err *err);
 const struct net_address *net_listener_address(const struct net_listener *listener);
 /* Accepts no more; connections go on. */
 void net_listener_close(struct net_listener *listener);

@@ -16,7 +16,17 @@ static int set_options(int socket, bool is_v6, enum net_socket_sharing sharing)
     return 0;
 }
 
-int net_listening_socket_open(const struct net_address *address,
+/* Closes the socket, if there is one. */
+static int fail(int socket, const struct net_address *address, int code, struct err *err)
+{
+    char text[NET_ADDRESS_TEXT_BYTES];
+    if (socket >= 0)
+        close(socket);
+    return err_set(err, code, "cannot listen on %s: %s", net_address_text(address, text),
+                   strerror(-code));
+}
+
+int net_listening_socket_bind(const struct net_address *address,
                               enum net_socket_sharing sharing, struct err *err)
 {
     bool is_v6 = net_address_is_v6(address);
@@ -27,16 +37,20 @@ int net_listening_socket_open(const struct net_address *address,
         bind(opened, &address->socket.any,
              is_v6 ? sizeof address->socket.v6 : sizeof address->socket.v4) < 0)
         result = -errno;
-    if (result == 0 && listen(opened, SOMAXCONN) < 0)
-        result = -errno;
-    if (result == 0)
-        return opened;
-    char text[NET_ADDRESS_TEXT_BYTES];
-    err_set(err, result, "cannot listen on %s: %s", net_address_text(address, text),
-            strerror(-result));
-    if (opened >= 0)
-        close(opened);
-    return result;
+    return result < 0 ? fail(opened, address, result, err) : opened;
+}
+
+int net_listening_socket_listen(int socket)
+{
+    return listen(socket, SOMAXCONN) < 0 ? -errno : 0;
+}
+
+int net_listening_socket_open(const struct net_address *address,
+                              enum net_socket_sharing sharing, struct err *err)
+{
+    int opened = net_listening_socket_bind(address, sharing, err);
+    int result = opened < 0 ? opened : net_listening_socket_listen(opened);
+    return opened >= 0 && result < 0 ? fail(opened, address, result, err) : opened;
 }
 
 void net_listening_socket_address(int socket, struct net_address *address)

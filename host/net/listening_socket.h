@@ -10,8 +10,13 @@ enum net_socket_sharing {
     NET_SOCKET_SHARED, /* SO_REUSEPORT: the kernel divides connections among all that listen there */
 };
 
-/* Binds and listens with a backlog of SOMAXCONN: a descriptor, non-blocking and close-on-exec, or negative
- * errno with `err`. */
+/* Binds: a descriptor, non-blocking and close-on-exec, or negative errno with `err`. */
+int net_listening_socket_bind(const struct net_address *address,
+                              enum net_socket_sharing sharing, struct err *err);
+/* Listens with a backlog of SOMAXCONN, if it does not yet: 0 or negative errno. From here on the kernel gives it
+ * connections, whether or not somebody accepts them. */
+int net_listening_socket_listen(int socket);
+/* Both. */
 int net_listening_socket_open(const struct net_address *address,
                               enum net_socket_sharing sharing, struct err *err);
 /* Where it is bound to: the port that the kernel chose, when it was 0. */

@@ -15,7 +15,7 @@ struct smtp_listener_options {
     struct net_block
         *proxies; /* peers that must send a PROXY header first; others may not */
     size_t proxy_count;
-    int inherited_socket; /* one that listens there already; 0: opens its own */
+    int inherited_socket; /* one that is bound there already; 0: opens its own */
 };
 
 struct smtp_options {

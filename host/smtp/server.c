@@ -62,7 +62,7 @@ static int listener_open(struct smtp_server *server, struct smtp_listener *liste
         listener->proxies[i] = options->proxies[i];
     listener->socket = options->inherited_socket
                            ? net_listener_adopt(options->inherited_socket, "smtp session",
-                                                on_connection, listener)
+                                                on_connection, listener, err)
                            : net_listener_open(&options->address, "smtp session",
                                                on_connection, listener, err);
     return listener->socket ? 0 : err->code;

@@ -93,6 +93,22 @@ static void a_fresh_socket_takes_the_place_of_a_stopped_one(void **state)
     close_two(&port);
 }
 
+static void a_socket_that_is_only_bound_gets_no_connections(void **state)
+{
+    (void)state;
+    struct shared_port port = open_two();
+    int third = net_listening_socket_bind(&port.address, NET_SOCKET_SHARED, NULL);
+    assert_true(third >= 0);
+    assert_false(net_listening_socket_is_open(third));
+    connect_many(&port.address);
+    assert_int_equal(take_all(port.sockets[0]) + take_all(port.sockets[1]), CLIENTS);
+    assert_int_equal(net_listening_socket_listen(third), 0);
+    connect_many(&port.address);
+    assert_true(take_all(third) > 0);
+    close(third);
+    close_two(&port);
+}
+
 static void clients_are_refused_when_all_have_stopped(void **state)
 {
     (void)state;
@@ -127,7 +143,7 @@ static int adopt_and_close(void *arg)
     struct task_signal accepted = {0};
     int own = dup(port->sockets[0]);
     struct net_listener *listener =
-        net_listener_adopt(own, "adopted", accept_one, &accepted);
+        net_listener_adopt(own, "adopted", accept_one, &accepted, NULL);
     assert_int_equal(net_address_port(net_listener_address(listener)),
                      net_address_port(&port->address));
     net_listening_socket_stop(port->sockets[1]);
@@ -154,6 +170,7 @@ int main(void)
         cmocka_unit_test(shared_sockets_divide_the_connections),
         cmocka_unit_test(a_stopped_socket_leaves_all_to_the_other),
         cmocka_unit_test(a_fresh_socket_takes_the_place_of_a_stopped_one),
+        cmocka_unit_test(a_socket_that_is_only_bound_gets_no_connections),
         cmocka_unit_test(clients_are_refused_when_all_have_stopped),
         cmocka_unit_test(a_socket_alone_shares_its_port_with_nobody),
         loop_test(a_closed_listener_takes_no_connections_for_others_to_lose),
