@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "activity.h"
 #include "body.h"
 #include "lane.h"
 #include "leg.h"
@@ -18,7 +19,8 @@ struct store {
     char *directory;
     struct store_bodies bodies;
     struct store_shared *shared;
-    struct store_lane queue_writer, queue_reader;
+    struct store_lane queue_writer, queue_reader, activity_writer, activity_reader;
+    struct store_activity_log activity;
     struct task *upkeep;
     uint64_t failure_told_ms; /* on the loop's clock; 0: never */
 };
@@ -26,6 +28,18 @@ struct store {
 /* Tells the administrator. In the loop's thread. */
 void store_tell(const struct store *store, struct str what, const char *detail, ...)
     __attribute__((format(printf, 3, 4)));
+struct store_purge {
+    uint64_t before_ms;
+    size_t count; /* what a piece of it has removed */
+};
+/* An operation with a struct store_purge: removes some of the keys that have expired. */
+int store_ledger_purge(struct store_database *database, void *arg);
+/* Whether it has rows. */
+int store_ledger_look(struct store_database *database, bool *is_used);
+
+/* Writes what waits of the activity log, and waits for that. */
+void store_activity_close(struct store *store);
+
 /* Removes the file of a message that is no longer in the queue. Waits in a task. */
 void store_remove_file(struct store *store, struct str id);
 /* Milliseconds since 1970. */

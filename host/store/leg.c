@@ -1,7 +1,6 @@
 #include "leg.h"
 
 #include <errno.h>
-#include <string.h>
 
 #define UNLESS_EARLIER                                                                     \
     " ON CONFLICT(name) DO UPDATE SET next_ms = excluded.next_ms"                          \
@@ -60,7 +59,7 @@ static int find_message_without_legs(struct store_database *database, uint64_t n
                                      struct str *id, bool *is_file, struct arena *arena)
 {
     struct store_query query = store_query_begin(
-        database, "SELECT id, content IS NULL FROM message WHERE number = ?1"
+        database, "SELECT id, is_file FROM message WHERE number = ?1"
                   " AND NOT EXISTS(SELECT 1 FROM leg WHERE message = ?1)");
     store_query_number(&query, number);
     int result = store_query_next(&query);
@@ -72,22 +71,23 @@ static int find_message_without_legs(struct store_database *database, uint64_t n
     return 0;
 }
 
-int store_message_end(struct store_database *database, uint64_t number, char *name,
-                      size_t name_bytes, struct str *file)
+int store_message_end(struct store_database *database, uint64_t number, struct arena *arena,
+                      struct str *file)
 {
-    struct arena *arena = arena_new();
     struct str id;
     bool is_file;
     int result = find_message_without_legs(database, number, &id, &is_file, arena);
-    if (result == 0 && is_file && id.length <= name_bytes) {
-        memcpy(name, id.at, id.length);
-        *file = (struct str){name, id.length};
-    }
-    arena_free(arena);
     if (result < 0)
         return result == -ENOENT ? 0 : result;
+    if (is_file)
+        *file = id;
     struct store_query query =
-        store_query_begin(database, "DELETE FROM message WHERE number = ?");
+        store_query_begin(database, "DELETE FROM content WHERE message = ?");
+    store_query_number(&query, number);
+    result = store_query_run(&query);
+    if (result < 0)
+        return result;
+    query = store_query_begin(database, "DELETE FROM message WHERE number = ?");
     store_query_number(&query, number);
     return store_query_run(&query);
 }

@@ -21,10 +21,10 @@ int store_leg_delete(struct store_database *database, uint64_t leg_id);
     " LEFT JOIN owner ON owner.number = leg.owner"
 void store_leg_take(struct store_query *query, struct arena *arena, struct store_leg *leg);
 
-/* Takes the message out when it has no leg left. `*file` is then its id when its content was in a file, which is to be
- * removed once this is committed: written to `name`, which has room for any id. */
-int store_message_end(struct store_database *database, uint64_t number, char *name,
-                      size_t name_bytes, struct str *file);
+/* Takes the message out when it has no leg left. `*file` is then its id (in the arena) when its content was in a file,
+ * which is to be removed once this is committed. */
+int store_message_end(struct store_database *database, uint64_t number, struct arena *arena,
+                      struct str *file);
 
 /* Makes legs free whose owner's lease has ended. */
 int store_owner_reap(struct store_database *database, uint64_t now_ms);

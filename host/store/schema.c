@@ -19,7 +19,8 @@ static const char *const queue_steps[] = {
     " reverse_path TEXT NOT NULL, return_path TEXT NOT NULL, envid TEXT NOT NULL,"
     " ret INTEGER NOT NULL, is_8bit INTEGER NOT NULL, is_utf8 INTEGER NOT NULL,"
     " activity_id TEXT NOT NULL, bytes INTEGER NOT NULL, checksum BLOB NOT NULL,"
-    " content BLOB);" /* NULL: in the file bodies/<id> */
+    " is_file INTEGER NOT NULL);" /* its content is in bodies/<id> */
+    "CREATE TABLE content(message INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
     "CREATE TABLE leg("
     " id INTEGER PRIMARY KEY AUTOINCREMENT, message INTEGER NOT NULL, recipient TEXT NOT "
     "NULL,"

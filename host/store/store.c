@@ -93,7 +93,22 @@ static int open_databases(struct store *store, struct err *err)
     if (result == 0)
         result = open_lane(store, &store->queue_reader, &store_queue_schema,
                            STORE_SYNC_COMMITS, err);
+    store->activity_writer.is_writing = true;
+    if (result == 0)
+        result = open_lane(store, &store->activity_writer, &store_activity_schema,
+                           STORE_SYNC_NEVER, err);
+    if (result == 0)
+        result = open_lane(store, &store->activity_reader, &store_activity_schema,
+                           STORE_SYNC_NEVER, err);
     return result;
+}
+
+/* Those that are read, first: the last connection to be closed empties the log. */
+static struct store_lane *lane_of(struct store *store, size_t i)
+{
+    struct store_lane *lanes[] = {&store->activity_reader, &store->activity_writer,
+                                  &store->queue_reader, &store->queue_writer};
+    return i < sizeof lanes / sizeof *lanes ? lanes[i] : NULL;
 }
 
 static int open_all(struct store *store, struct err *err)
@@ -134,8 +149,8 @@ struct store *store_open(const struct store_options *options, struct err *err)
     struct err ignored;
     if (open_all(store, err ? err : &ignored) == 0)
         return store;
-    store_database_close(&store->queue_reader.database);
-    store_database_close(&store->queue_writer.database);
+    for (size_t i = 0; lane_of(store, i); i++)
+        store_database_close(&lane_of(store, i)->database);
     free_store(store);
     return NULL;
 }
@@ -144,7 +159,8 @@ void store_close(struct store *store)
 {
     if (!store)
         return;
-    store_lane_close(&store->queue_reader);
-    store_lane_close(&store->queue_writer);
+    store_activity_close(store);
+    for (size_t i = 0; lane_of(store, i); i++)
+        store_lane_close(lane_of(store, i));
     free_store(store);
 }
