@@ -7,7 +7,7 @@ import pytest
 @pytest.fixture
 def gateway(rules, serve):
     rules.domain("gate.test", {"to": "ben@", "forward": "ben@dest.test"}, {"to": "carla@", "forward": "carla@dest.test"},
-                 recipients_per_transaction=10)
+                 recipients_per_transaction=10, subaddressing=True)
     return serve(rules)
 
 
@@ -58,3 +58,30 @@ def test_a_client_that_knows_prdr_is_content(gateway, destination):
     assert done.returncode == 0, done.stdout.decode()
     assert done.stdout.count(b"<-  250 2.0.0") >= 3, done.stdout.decode()
     assert len(destination.mails) == 2
+
+
+def test_one_refusal_is_that_recipients_alone(gateway, destination):
+    destination.replies["DATA carla@dest.test"] = "550 5.7.1 not for carla"
+    session = gateway.dialogue()
+    begin(session, "ben@gate.test", "carla@gate.test", "ben+again@gate.test")
+    session.say("Subject: x\r\n\r\ntext\r\n.", 353)
+    session.expect(250)
+    assert session.expect(550) == ["5.7.1 not for carla"]
+    session.expect(250)
+    session.expect(250)
+    session.say("NOOP", 250)
+    session.close()
+    assert {mail.recipient for mail in destination.mails} == {"ben@dest.test"}
+
+
+def test_who_all_refuse_refuse_as_a_whole(gateway, destination):
+    for user in ("ben", "carla"):
+        destination.replies[f"DATA {user}@dest.test"] = f"550 5.7.1 not for {user}"
+    session = gateway.dialogue()
+    begin(session, "ben@gate.test", "carla@gate.test")
+    session.say("Subject: x\r\n\r\ntext\r\n.", 353)
+    assert session.expect(550) == ["5.7.1 not for ben"]
+    assert session.expect(550) == ["5.7.1 not for carla"]
+    session.expect(550)
+    session.close()
+    assert destination.mails == []
