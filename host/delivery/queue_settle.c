@@ -55,16 +55,6 @@ struct notice {
     bool is_there;
 };
 
-/* What the sender is told as the last word. */
-static struct reply last_word(const struct delivery_result *result, bool is_expired,
-                              struct arena *arena)
-{
-    if (!is_expired)
-        return result->reply;
-    return reply_make(451, "4.4.7", "delivery time expired; the last answer was: %.*s",
-                      STR_ARG(reply_line(&result->reply, arena)));
-}
-
 /* False when it was cut short. */
 static bool compose_notice(struct queue_attempt *attempt,
                            const struct notice_recipient *about, struct notice *notice)
@@ -85,18 +75,17 @@ static bool compose_notice(struct queue_attempt *attempt,
 }
 
 static bool make_notice(struct queue_attempt *attempt, enum notice_action action,
-                        bool is_expired, struct notice *notice)
+                        struct notice *notice)
 {
     const struct delivery_result *result = &attempt->result;
-    const struct reply reply = last_word(result, is_expired, attempt->arena);
     const struct notice_recipient about = {
         .original = attempt->leg.original,
         .recipient = attempt->leg.recipient,
         .orcpt = attempt->leg.orcpt,
         .notify = attempt->leg.notify,
         .action = action,
-        .reply = &reply,
-        .is_from_peer = result->is_from_peer && !is_expired,
+        .reply = &result->reply,
+        .is_from_peer = result->is_from_peer,
         .peer = result->peer,
         .last_attempt_ms = unix_now_ms(),
         .retry_until_ms = expires_ms(attempt),
@@ -176,18 +165,17 @@ static bool make_due_notice(struct queue_attempt *attempt, enum queue_fate fate,
 {
     switch (fate) {
     case QUEUE_DELIVERED:
-        return attempt->result.peer_has_dsn ||
-               make_notice(attempt, NOTICE_RELAYED, false, notice);
+        return attempt->result.peer_has_dsn || make_notice(attempt, NOTICE_RELAYED, notice);
     case QUEUE_REFUSED:
     case QUEUE_EXPIRED:
-        return make_notice(attempt, NOTICE_FAILED, fate == QUEUE_EXPIRED, notice);
+        return make_notice(attempt, NOTICE_FAILED, notice);
     case QUEUE_DEFERRED:
         break;
     }
     if (!queue_is_delay_due(attempt))
         return true;
     attempt->leg.is_delay_told = true;
-    return make_notice(attempt, NOTICE_DELAYED, false, notice);
+    return make_notice(attempt, NOTICE_DELAYED, notice);
 }
 
 static void tell(const struct queue_attempt *attempt, enum queue_fate fate,
