@@ -66,12 +66,14 @@ static struct str typed_address(struct str address, struct arena *arena)
         arena, "%s; %.*s", str_has_8bit(address) ? "utf-8" : "rfc822", STR_ARG(address)));
 }
 
-/* As RCPT said it, decoded; empty when it was said by nobody. */
+/* As RCPT said it, decoded; empty when it was not. */
 static struct str original_recipient(struct str orcpt, struct arena *arena)
 {
-    struct str address = words_clean(orcpt, WORDS_UTF8, ORCPT_BYTES_MAX, arena);
-    struct str type = str_trim(str_cut(&address, ';'));
-    address = str_trim(address);
+    struct str type =
+        words_clean(str_cut(&orcpt, ';'), WORDS_ASCII, ORCPT_BYTES_MAX, arena);
+    bool is_utf8 = str_equal_nocase(type, STR("utf-8"));
+    struct str address =
+        words_clean(orcpt, is_utf8 ? WORDS_UTF8 : WORDS_ASCII, ORCPT_BYTES_MAX, arena);
     if (type.length == 0 || address.length == 0)
         return STR("");
     return str_of(arena_printf(arena, "%.*s; %.*s", STR_ARG(type), STR_ARG(address)));
@@ -84,7 +86,8 @@ static struct str final_recipient(const struct notice_recipient *recipient,
     return typed_address(is_ours ? recipient->original : recipient->recipient, arena);
 }
 
-/* RFC 3464 section 2.3.4: of the last reply; what has none gets the general one of its class. */
+/* RFC 3464 section 2.3.4: of the last reply; what has none gets the general one of its class. Who is given up after a
+ * temporary one has run out of time (RFC 3463: X.4.7). */
 static struct str status_of(const struct notice_recipient *recipient, struct arena *arena)
 {
     const struct reply *reply = recipient->reply;
@@ -93,6 +96,8 @@ static struct str status_of(const struct notice_recipient *recipient, struct are
                    strspn(reply->enhanced, "0123456789.") == enhanced.length;
     if (recipient->action == NOTICE_RELAYED)
         return is_code && enhanced.at[0] == '2' ? enhanced : STR("2.0.0");
+    if (recipient->action == NOTICE_FAILED && reply_is_temporary(reply))
+        return STR("4.4.7");
     if (is_code && (enhanced.at[0] == '4' || enhanced.at[0] == '5'))
         return enhanced;
     return str_of(arena_printf(arena, "%d.0.0", reply_is_temporary(reply) ? 4 : 5));
