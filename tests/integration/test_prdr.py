@@ -6,7 +6,8 @@ import pytest
 
 @pytest.fixture
 def gateway(rules, serve):
-    rules.domain("gate.test", {"to": "ben@", "forward": "ben@dest.test"}, {"to": "carla@", "forward": "carla@dest.test"},
+    rules.domain("gate.test", {"to": "ben@", "forward": "ben@dest.test"},
+                 {"to": "carla@", "forward": "carla@dest.test"},
                  recipients_per_transaction=10, subaddressing=True)
     return serve(rules)
 
