@@ -53,6 +53,7 @@ void store_leg_take(struct store_query *query, struct arena *arena, struct store
     leg->created_ms = store_query_take_number(query);
     leg->bytes = store_query_take_number(query);
     leg->owner = store_query_take_str(query, arena);
+    leg->reverse_path = store_query_take_str(query, arena);
 }
 
 static int find_message_without_legs(struct store_database *database, uint64_t number,

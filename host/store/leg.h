@@ -16,7 +16,8 @@ int store_leg_delete(struct store_database *database, uint64_t leg_id);
 #define STORE_LEG_SELECT                                                                   \
     "SELECT leg.id, message.id, leg.recipient, leg.destination, leg.original, leg.orcpt,"  \
     " leg.notify, leg.next_ms, leg.attempts, leg.is_delay_told, leg.state,"                \
-    " leg.last_reply, leg.last_peer, leg.created_ms, message.bytes, owner.name"            \
+    " leg.last_reply, leg.last_peer, leg.created_ms, message.bytes, owner.name,"           \
+    " message.reverse_path"                                                                \
     " FROM leg JOIN message ON message.number = leg.message"                               \
     " LEFT JOIN owner ON owner.number = leg.owner"
 void store_leg_take(struct store_query *query, struct arena *arena, struct store_leg *leg);

@@ -76,6 +76,7 @@ struct store_leg {
     uint64_t created_ms;              /* the message's; read only */
     uint64_t bytes;                   /* of the content; read only */
     struct str owner;                 /* who is sending it now; read only, empty: nobody */
+    struct str reverse_path;          /* the message's; read only */
 };
 
 /* Durable when it returns 0. */
