@@ -68,27 +68,30 @@ static char *add_block(struct arena *arena, size_t bytes)
     return block->bytes;
 }
 
-void *arena_alloc(struct arena *arena, size_t bytes)
+/* Not zeroed. What fits into the free space is taken from its start. */
+static char *take(struct arena *arena, size_t bytes)
 {
     invariant(bytes <= SIZE_MAX / 2, "arena: size overflow");
     bytes = bytes ? bytes : 1;
     bytes = (bytes + _Alignof(max_align_t) - 1) & ~(_Alignof(max_align_t) - 1);
-    char *memory;
-    if (bytes > arena->left && bytes > arena->block_bytes / 4) {
-        memory = add_block(arena, bytes);
-    } else {
-        if (bytes > arena->left) {
-            arena->next = add_block(arena, arena->block_bytes);
-            arena->left = arena->shared_bytes = arena->block_bytes;
-            arena->shared = arena->newest;
-            if (arena->block_bytes < LAST_BLOCK_BYTES)
-                arena->block_bytes *= 2;
-        }
-        memory = arena->next;
-        arena->next += bytes;
-        arena->left -= bytes;
+    if (bytes > arena->left && bytes > arena->block_bytes / 4)
+        return add_block(arena, bytes);
+    if (bytes > arena->left) {
+        arena->next = add_block(arena, arena->block_bytes);
+        arena->left = arena->shared_bytes = arena->block_bytes;
+        arena->shared = arena->newest;
+        if (arena->block_bytes < LAST_BLOCK_BYTES)
+            arena->block_bytes *= 2;
     }
-    return memset(memory, 0, bytes);
+    char *memory = arena->next;
+    arena->next += bytes;
+    arena->left -= bytes;
+    return memory;
+}
+
+void *arena_alloc(struct arena *arena, size_t bytes)
+{
+    return memset(take(arena, bytes), 0, bytes);
 }
 
 void *arena_alloc_array(struct arena *arena, size_t count, size_t bytes)
@@ -110,14 +113,17 @@ struct str arena_str(struct arena *arena, struct str s)
     return (struct str){arena_text(arena, s), s.length};
 }
 
+/* Written into the free space at once, where most texts fit. */
 char *arena_vprintf(struct arena *arena, const char *format, va_list args)
 {
     va_list again;
     va_copy(again, args);
-    int length = vsnprintf(NULL, 0, format, args);
+    int length = vsnprintf(arena->next, arena->left, format, args);
     invariant(length >= 0, "arena: bad printf format");
-    char *text = arena_alloc(arena, (size_t)length + 1);
-    vsnprintf(text, (size_t)length + 1, format, again);
+    bool has_fitted = (size_t)length < arena->left;
+    char *text = take(arena, (size_t)length + 1);
+    if (!has_fitted)
+        vsnprintf(text, (size_t)length + 1, format, again);
     va_end(again);
     return text;
 }

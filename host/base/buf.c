@@ -62,25 +62,37 @@ int buf_append(struct buf *buf, struct str bytes)
     return 0;
 }
 
-int buf_printf(struct buf *buf, const char *format, ...)
+/* Room for `length` bytes and the NUL that printf ends with, which is no content. */
+static char *reserve_text(struct buf *buf, size_t length)
 {
-    va_list args;
-    va_start(args, format);
-    int length = vsnprintf(NULL, 0, format, args);
-    va_end(args);
-    invariant(length >= 0, "buf: bad printf format");
-    char *room = buf_reserve(buf, (size_t)length);
-    if (!room)
-        return -ENOBUFS;
-    /* The terminating NUL needs a byte of its own, which is no content. */
-    if (buf->capacity - buf->start - buf->length == (size_t)length) {
+    char *room = buf_reserve(buf, length);
+    if (room && buf->capacity - buf->start - buf->length == length) {
         buf->capacity += 1;
         buf->memory = mem_grow(buf->memory, buf->capacity);
         room = buf->memory + buf->start + buf->length;
     }
+    return room;
+}
+
+/* Written into the free space at once, where most texts fit. */
+int buf_printf(struct buf *buf, const char *format, ...)
+{
+    size_t free_bytes = buf->capacity - buf->start - buf->length;
+    char *room = free_bytes ? buf->memory + buf->start + buf->length : NULL;
+    va_list args;
     va_start(args, format);
-    vsnprintf(room, (size_t)length + 1, format, args);
+    int length = vsnprintf(room, free_bytes, format, args);
     va_end(args);
+    invariant(length >= 0, "buf: bad printf format");
+    bool has_fitted = (size_t)length < free_bytes;
+    room = reserve_text(buf, (size_t)length);
+    if (!room)
+        return -ENOBUFS;
+    if (!has_fitted) {
+        va_start(args, format);
+        vsnprintf(room, (size_t)length + 1, format, args);
+        va_end(args);
+    }
     buf->length += (size_t)length;
     return 0;
 }

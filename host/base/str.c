@@ -1,25 +1,5 @@
 #include "str.h"
 
-char ascii_lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
-}
-
-bool ascii_alpha(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-bool ascii_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-bool ascii_alnum(char c)
-{
-    return ascii_alpha(c) || ascii_digit(c);
-}
-
 bool str_equal(struct str a, struct str b)
 {
     return a.length == b.length && (a.length == 0 || memcmp(a.at, b.at, a.length) == 0);

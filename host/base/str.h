@@ -51,8 +51,23 @@ struct str str_cut(struct str *rest, char byte);
 /* A decimal number of at most 18 digits and nothing else; false otherwise. */
 bool str_to_number(struct str s, unsigned long long *number);
 
-/* ASCII only, whatever the locale. */
-char ascii_lower(char c);
-bool ascii_alpha(char c);
-bool ascii_digit(char c);
-bool ascii_alnum(char c);
+/* ASCII only, whatever the locale. Inline, since they are asked about every byte that comes in. */
+static inline char ascii_lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
+static inline bool ascii_alpha(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static inline bool ascii_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static inline bool ascii_alnum(char c)
+{
+    return ascii_alpha(c) || ascii_digit(c);
+}
