@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "auth/dkim_public_key.h"
 #include "auth/verdict.h"
 #include "base/arena.h"
 #include "net/dns.h"
@@ -11,18 +12,14 @@
 #define AUTH_DKIM_KEY_BITS_MIN 1024
 #define AUTH_DKIM_KEY_BITS_MAX 4096
 
-enum auth_dkim_algorithm { DKIM_RSA_SHA256, DKIM_ED25519_SHA256 };
-
-struct evp_pkey_st;
-
 struct auth_dkim_key {
     enum auth_result
         result;        /* AUTH_PASS: it can be used; else temperror, permerror, policy */
     struct str reason; /* why not */
     enum auth_dkim_algorithm algorithm;
     unsigned bits;
-    bool is_for_domain_only;        /* t=s: i= may name no subdomain */
-    struct evp_pkey_st *public_key; /* NULL unless AUTH_PASS */
+    bool is_for_domain_only;            /* t=s: i= may name no subdomain */
+    struct dkim_public_key *public_key; /* NULL unless AUTH_PASS */
 };
 
 /* Asks for the key of `selector` at `domain`, both in normal form, until `deadline_ms`, and judges the answer.

@@ -136,6 +136,24 @@ int canonical_signature(enum canonical_form form, struct str whole, struct str r
     return result;
 }
 
+/* --- hashes --- */
+
+/* Looked up once in a process's life: each EVP_sha256() would have OpenSSL do so again. */
+static const EVP_MD *sha256(void)
+{
+    static EVP_MD *digest;
+    if (!digest)
+        digest = EVP_MD_fetch(NULL, "SHA256", NULL);
+    invariant(digest, "canonical: SHA-256 is there");
+    return digest;
+}
+
+void canonical_hash_text(struct str text, unsigned char hash[CANONICAL_HASH_BYTES])
+{
+    invariant(EVP_Digest(text.at, text.length, hash, NULL, sha256(), NULL),
+              "canonical: SHA-256 hashes");
+}
+
 /* --- body --- */
 
 /* The canonical bytes of one form on their way into the digests that want them. */
@@ -267,8 +285,7 @@ static void digests_open(struct sink *sink, enum canonical_form form)
         if (sink->hashes[i].form != form)
             continue;
         sink->digests[i] = EVP_MD_CTX_new();
-        invariant(sink->digests[i] &&
-                      EVP_DigestInit_ex(sink->digests[i], EVP_sha256(), NULL),
+        invariant(sink->digests[i] && EVP_DigestInit_ex(sink->digests[i], sha256(), NULL),
                   "canonical: SHA-256 is there");
     }
 }

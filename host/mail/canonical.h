@@ -30,6 +30,9 @@ int canonical_fields(enum canonical_form form, const struct header *header,
 int canonical_signature(enum canonical_form form, struct str whole, struct str removed,
                         struct buf *out);
 
+/* The SHA-256 of what they came to. */
+void canonical_hash_text(struct str text, unsigned char hash[CANONICAL_HASH_BYTES]);
+
 /* --- body --- */
 
 /* One hash that is wanted, and found. */

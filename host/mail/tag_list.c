@@ -4,23 +4,35 @@
 
 #include <errno.h>
 
-#define IS_NOT_BASE64 (-1)
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* Of the line end at `at`; 0 if none is there. */
+static size_t line_end_bytes(struct str text, size_t at)
+{
+    if (at == text.length)
+        return 0;
+    if (text.at[at] == '\n')
+        return 1;
+    return text.at[at] == '\r' && at + 1 < text.length && text.at[at + 1] == '\n' ? 2 : 0;
+}
 
 /* Length of the folding white space at the start of `text`, or -EINVAL where a line end is no folding.
  *     FWS = [*WSP CRLF] 1*WSP, any number of them, since unfolding may join lines */
 static ptrdiff_t fws_bytes(struct str text)
 {
     size_t at = 0;
-    for (;; at++) {
-        struct str rest = str_from(text, at);
-        bool is_crlf = str_starts(rest, STR("\r\n"));
-        if (is_crlf || str_starts(rest, STR("\n"))) {
-            at += is_crlf ? 2 : 1;
-            if (at == text.length || (text.at[at] != ' ' && text.at[at] != '\t'))
-                return -EINVAL;
-        } else if (!rest.length || (rest.at[0] != ' ' && rest.at[0] != '\t')) {
+    for (;;) {
+        while (at < text.length && is_blank(text.at[at]))
+            at++;
+        size_t line_end = line_end_bytes(text, at);
+        if (!line_end)
             return (ptrdiff_t)at;
-        }
+        at += line_end;
+        if (at == text.length || !is_blank(text.at[at]))
+            return -EINVAL;
     }
 }
 
@@ -57,18 +69,20 @@ static struct str take_name(struct str *rest)
 static int take_value(struct str *rest, struct tag *tag)
 {
     struct str text = *rest;
-    while (rest->length && rest->at[0] != ';') {
-        if (is_valchar(rest->at[0])) {
-            *rest = str_from(*rest, 1);
+    size_t at = 0;
+    while (at < text.length && text.at[at] != ';') {
+        if (is_valchar(text.at[at])) {
+            at++;
             continue;
         }
-        ptrdiff_t blanks = fws_bytes(*rest);
+        ptrdiff_t blanks = fws_bytes(str_from(text, at));
         if (blanks <= 0)
             return -EINVAL;
-        *rest = str_from(*rest, (size_t)blanks);
+        at += (size_t)blanks;
     }
-    tag->raw = str_part(text, 0, text.length - rest->length);
+    tag->raw = str_part(text, 0, at);
     tag->value = str_trim(tag->raw);
+    *rest = str_from(text, at);
     return 0;
 }
 
@@ -158,20 +172,24 @@ bool tag_number(struct str value, uint64_t *number)
     return value.length > 0;
 }
 
-static int base64_digit(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : IS_NOT_BASE64;
-}
+/* Each digit's value and one, so that 0 is none. A table, since branches on what is as good as random cost more
+ * than all else here. */
+static const unsigned char base64_digits[256] = {
+    ['A'] = 1,  ['B'] = 2,  ['C'] = 3,  ['D'] = 4,  ['E'] = 5,  ['F'] = 6,  ['G'] = 7,
+    ['H'] = 8,  ['I'] = 9,  ['J'] = 10, ['K'] = 11, ['L'] = 12, ['M'] = 13, ['N'] = 14,
+    ['O'] = 15, ['P'] = 16, ['Q'] = 17, ['R'] = 18, ['S'] = 19, ['T'] = 20, ['U'] = 21,
+    ['V'] = 22, ['W'] = 23, ['X'] = 24, ['Y'] = 25, ['Z'] = 26, ['a'] = 27, ['b'] = 28,
+    ['c'] = 29, ['d'] = 30, ['e'] = 31, ['f'] = 32, ['g'] = 33, ['h'] = 34, ['i'] = 35,
+    ['j'] = 36, ['k'] = 37, ['l'] = 38, ['m'] = 39, ['n'] = 40, ['o'] = 41, ['p'] = 42,
+    ['q'] = 43, ['r'] = 44, ['s'] = 45, ['t'] = 46, ['u'] = 47, ['v'] = 48, ['w'] = 49,
+    ['x'] = 50, ['y'] = 51, ['z'] = 52, ['0'] = 53, ['1'] = 54, ['2'] = 55, ['3'] = 56,
+    ['4'] = 57, ['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62, ['+'] = 63,
+    ['/'] = 64,
+};
 
 static bool is_fws(char c)
 {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+    return is_blank(c) || c == '\r' || c == '\n';
 }
 
 int tag_base64(struct str value, struct arena *arena, struct str *bytes)
@@ -182,18 +200,16 @@ int tag_base64(struct str value, struct arena *arena, struct str *bytes)
     size_t length = 0;
     uint32_t bits = 0;
     for (size_t i = 0; i < value.length; i++) {
-        int digit = base64_digit(value.at[i]);
-        if (is_fws(value.at[i]))
-            continue;
-        if (value.at[i] == '=') {
-            paddings++;
-        } else if (digit == IS_NOT_BASE64 || paddings) {
-            return -EINVAL;
-        } else {
-            bits = bits << 6 | (uint32_t)digit;
+        unsigned digit = base64_digits[(unsigned char)value.at[i]];
+        if (digit && !paddings) {
+            bits = bits << 6 | (digit - 1);
             digits++;
-            if (digits % 4 != 1)
-                out[length++] = (char)(bits >> (6 - 2 * ((digits - 1) % 4)));
+            out[length] = (char)(bits >> (6 - 2 * ((digits - 1) % 4)));
+            length += digits % 4 != 1;
+        } else if (value.at[i] == '=') {
+            paddings++;
+        } else if (!is_fws(value.at[i])) {
+            return -EINVAL;
         }
     }
     if (paddings > 2 || (digits + paddings) % 4)
