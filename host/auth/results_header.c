@@ -8,13 +8,14 @@
 #include "base/buf.h"
 #include "base/mem.h"
 
-#define FIELDS_BYTES_MAX  ((size_t)64 * 1024)
-#define LINE_BYTES_FOLD   78
-#define VALUE_BYTES_MAX   254 /* a mailbox or a domain */
-#define COMMENT_BYTES_MAX 400
-#define PIECE_BYTES_MAX   ((size_t)VALUE_BYTES_MAX * 2 + 64)
-#define SEALERS_TOLD_MAX  3
-#define BLOCK_LISTS_MAX   8
+#define FIELDS_BYTES_MAX   ((size_t)64 * 1024)
+#define LINE_BYTES_FOLD    78
+#define VALUE_BYTES_MAX    254 /* a mailbox or a domain */
+#define COMMENT_BYTES_MAX  400
+#define PIECE_BYTES_MAX    ((size_t)VALUE_BYTES_MAX * 2 + 64)
+#define PROPERTY_BYTES_MAX 32
+#define SEALERS_TOLD_MAX   3
+#define BLOCK_LISTS_MAX    8
 
 /* --- folded writing --- */
 
@@ -108,25 +109,28 @@ static char safe_in_comment(char c)
 
 /* --- the parts of an Authentication-Results field --- */
 
-static void put_result(struct writer *writer, const char *method, enum auth_result result)
+static void put_result(struct writer *writer, struct str method, enum auth_result result)
 {
-    char text[64];
-    int length = snprintf(text, sizeof text, "%s=%s", method, auth_result_name(result));
     append(writer, STR(";"));
     fold(writer);
-    append(writer, (struct str){text, (size_t)length});
+    append(writer, method);
+    append(writer, STR("="));
+    append(writer, str_of(auth_result_name(result)));
 }
 
-static void put_property(struct writer *writer, const char *name, struct str value,
+static void put_property(struct writer *writer, struct str name, struct str value,
                          bool is_utf8)
 {
-    char text[PIECE_BYTES_MAX + 64];
-    size_t length = (size_t)snprintf(text, 64, "%s=", name);
+    char text[PROPERTY_BYTES_MAX + 1 + PIECE_BYTES_MAX];
+    invariant(name.length <= PROPERTY_BYTES_MAX, "results: a property with a long name");
+    memcpy(text, name.at, name.length);
+    text[name.length] = '=';
+    size_t length = name.length + 1;
     length += safe_value(value, is_utf8, text + length);
     put(writer, (struct str){text, length});
 }
 
-static void put_property_if_any(struct writer *writer, const char *name, struct str value)
+static void put_property_if_any(struct writer *writer, struct str name, struct str value)
 {
     if (value.length)
         put_property(writer, name, value, false);
@@ -159,34 +163,35 @@ static void put_comment_if_any(struct writer *writer, struct str text)
 static void put_spf(struct writer *writer, const struct message *message,
                     const struct auth_spf *spf)
 {
-    put_result(writer, "spf", spf->result);
+    put_result(writer, STR("spf"), spf->result);
     put_comment_if_any(writer, spf->reason.length ? spf->reason : spf->mechanism);
     if (!spf->is_of_helo && !message->reverse_path.is_null)
-        put_property(writer, "smtp.mailfrom", message->reverse_path.text, message->is_utf8);
+        put_property(writer, STR("smtp.mailfrom"), message->reverse_path.text,
+                     message->is_utf8);
     else
-        put_property(writer, "smtp.helo",
+        put_property(writer, STR("smtp.helo"),
                      spf->domain.length ? spf->domain : message->client.helo, false);
 }
 
 static void put_signature(struct writer *writer, const struct auth_dkim *dkim)
 {
-    put_result(writer, "dkim", dkim->result);
+    put_result(writer, STR("dkim"), dkim->result);
     char bits[32];
     snprintf(bits, sizeof bits, "%u-bit key", dkim->key_bits);
     put_comment_if_any(writer, dkim->result != AUTH_PASS ? dkim->reason
                                : dkim->key_bits          ? str_of(bits)
                                                          : STR(""));
-    put_property_if_any(writer, "header.d", dkim->domain);
-    put_property_if_any(writer, "header.i", dkim->identity);
-    put_property_if_any(writer, "header.s", dkim->selector);
-    put_property_if_any(writer, "header.a", dkim->algorithm);
-    put_property_if_any(writer, "header.b", dkim->signature);
+    put_property_if_any(writer, STR("header.d"), dkim->domain);
+    put_property_if_any(writer, STR("header.i"), dkim->identity);
+    put_property_if_any(writer, STR("header.s"), dkim->selector);
+    put_property_if_any(writer, STR("header.a"), dkim->algorithm);
+    put_property_if_any(writer, STR("header.b"), dkim->signature);
 }
 
 static void put_dkim(struct writer *writer, const struct auth_verdict *verdict)
 {
     if (verdict->dkim_count == 0)
-        put_result(writer, "dkim", AUTH_NONE);
+        put_result(writer, STR("dkim"), AUTH_NONE);
     for (size_t i = 0; i < verdict->dkim_count; i++)
         put_signature(writer, &verdict->dkim[i]);
     if (verdict->has_more_dkim)
@@ -198,7 +203,7 @@ static void put_dmarc(struct writer *writer, const struct auth_verdict *verdict,
 {
     const struct auth_dmarc *dmarc = &verdict->dmarc;
     const char *policy = auth_dmarc_policy_name(dmarc->policy);
-    put_result(writer, "dmarc", dmarc->result);
+    put_result(writer, STR("dmarc"), dmarc->result);
     put_comment_if_any(writer, dmarc->reason);
     if (verdict->is_arc_overridden)
         put_comment(writer, STR("overridden by the ARC chain of a trusted sealer"));
@@ -206,15 +211,15 @@ static void put_dmarc(struct writer *writer, const struct auth_verdict *verdict,
         put_comment(writer, str_of(arena_printf(arena, "p=%s%s of %.*s", policy,
                                                 dmarc->is_test ? " in test" : "",
                                                 STR_ARG(dmarc->policy_domain))));
-    put_property_if_any(writer, "header.from", dmarc->from_domain);
+    put_property_if_any(writer, STR("header.from"), dmarc->from_domain);
     if (dmarc->policy_domain.length)
-        put_property(writer, "policy.dmarc", str_of(policy), false);
+        put_property(writer, STR("policy.dmarc"), str_of(policy), false);
 }
 
 static void put_arc(struct writer *writer, const struct auth_arc *arc, struct str client_ip,
                     struct arena *arena)
 {
-    put_result(writer, "arc", arc->result);
+    put_result(writer, STR("arc"), arc->result);
     put_comment_if_any(writer, arc->reason);
     if (arc->result == AUTH_NONE)
         return;
@@ -223,17 +228,17 @@ static void put_arc(struct writer *writer, const struct auth_arc *arc, struct st
         put_comment(writer,
                     str_of(arena_printf(arena, "i=%u by %.*s", arc->sets[i].instance,
                                         STR_ARG(arc->sets[i].sealer))));
-    put_property(writer, "smtp.remote-ip", client_ip, false);
-    put_property(writer, "header.oldest-pass",
+    put_property(writer, STR("smtp.remote-ip"), client_ip, false);
+    put_property(writer, STR("header.oldest-pass"),
                  str_of(arena_printf(arena, "%u", arc->oldest_pass)), false);
 }
 
 static void put_iprev(struct writer *writer, const struct auth_client *client,
                       struct str client_ip)
 {
-    put_result(writer, "iprev", client->iprev);
+    put_result(writer, STR("iprev"), client->iprev);
     put_comment_if_any(writer, client->hostname);
-    put_property(writer, "policy.iprev", client_ip, false);
+    put_property(writer, STR("policy.iprev"), client_ip, false);
 }
 
 static void put_results(struct writer *writer, const struct auth_options *options,

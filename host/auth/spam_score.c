@@ -3,6 +3,8 @@
  * not asked (a check that is off, a client that is not known) never counts. */
 #include "auth/spam_score.h"
 
+#include <stdlib.h>
+
 #include "auth/spam_header.h"
 #include "auth/spam_phrases.h"
 #include "auth/spam_text.h"
@@ -10,6 +12,7 @@
 
 #define DAY_S             ((int64_t)24 * 60 * 60)
 #define REASONS_BYTES_MAX 2000
+#define SCORE_TENTHS_MAX  ((int)(AUTH_SPAM_SCORE_MAX * 10))
 
 struct mail {
     const struct message *message;
@@ -281,57 +284,57 @@ static bool is_allow_listed(const struct mail *mail)
 
 struct rule {
     const char *name;
-    double score;
+    int tenths; /* of its score */
     bool (*test)(const struct mail *mail);
 };
 
 static const struct rule rules[] = {
-    {"no_from", 1.5, has_no_from},
-    {"bad_from", 0.5, has_bad_from},
-    {"no_recipients", 0.5, has_no_recipients},
-    {"undisclosed_recipients", 0.6, is_undisclosed},
-    {"no_date", 0.8, has_no_date},
-    {"bad_date", 1.0, has_bad_date},
-    {"date_in_future", 0.8, is_of_the_future},
-    {"date_in_past", 0.6, is_of_the_past},
-    {"no_message_id", 0.8, has_no_message_id},
-    {"bad_message_id", 0.8, has_bad_message_id},
-    {"empty_subject", 0.4, has_empty_subject},
-    {"shouted_subject", 0.7, has_shouted_subject},
-    {"excited_subject", 0.4, has_excited_subject},
-    {"very_excited_subject", 0.4, has_very_excited_subject},
-    {"money_subject", 0.6, has_money_subject},
-    {"subject_gap", 0.8, has_subject_gap},
-    {"number_name", 0.4, has_number_name},
-    {"other_address_in_name", 1.0, has_other_address},
-    {"other_reply_domain", 0.3, has_other_reply_domain},
-    {"to_itself", 0.6, is_to_itself},
-    {"8bit_header", 0.5, has_8bit_header},
-    {"odd_charset", 0.6, has_odd_charset},
-    {"urgent", 0.3, is_urgent},
-    {"answer", -0.5, is_answer},
-    {"came_directly", 0.1, came_directly},
-    {"html_only", 0.7, is_html_only},
-    {"undeclared_html", 0.7, is_undeclared_html},
-    {"base64_text", 0.4, is_base64_text},
-    {"excited", 0.4, is_excited},
-    {"many_links", 0.3, has_many_links},
-    {"link_to_address", 0.8, has_address_link},
-    {"shortened_link", 0.4, has_shortened_link},
-    {"odd_domain_link", 0.5, has_odd_domain_link},
-    {"lying_link", 0.8, has_lying_link},
-    {"mostly_images", 0.6, is_mostly_images},
-    {"executable", 1.5, has_executable},
-    {"no_reverse_name", 0.5, has_no_reverse_name},
-    {"bad_helo", 0.5, has_bad_helo},
-    {"other_helo", 0.1, has_other_helo},
-    {"spf_fail", 1.0, fails_spf},
-    {"spf_softfail", 0.5, softly_fails_spf},
-    {"dkim_broken", 0.3, has_broken_dkim},
-    {"dmarc_fail", 1.0, fails_dmarc},
-    {"dmarc_pass", -0.2, passes_dmarc},
-    {"block_listed", 2.0, is_block_listed},
-    {"allow_listed", -1.0, is_allow_listed},
+    {"no_from", 15, has_no_from},
+    {"bad_from", 5, has_bad_from},
+    {"no_recipients", 5, has_no_recipients},
+    {"undisclosed_recipients", 6, is_undisclosed},
+    {"no_date", 8, has_no_date},
+    {"bad_date", 10, has_bad_date},
+    {"date_in_future", 8, is_of_the_future},
+    {"date_in_past", 6, is_of_the_past},
+    {"no_message_id", 8, has_no_message_id},
+    {"bad_message_id", 8, has_bad_message_id},
+    {"empty_subject", 4, has_empty_subject},
+    {"shouted_subject", 7, has_shouted_subject},
+    {"excited_subject", 4, has_excited_subject},
+    {"very_excited_subject", 4, has_very_excited_subject},
+    {"money_subject", 6, has_money_subject},
+    {"subject_gap", 8, has_subject_gap},
+    {"number_name", 4, has_number_name},
+    {"other_address_in_name", 10, has_other_address},
+    {"other_reply_domain", 3, has_other_reply_domain},
+    {"to_itself", 6, is_to_itself},
+    {"8bit_header", 5, has_8bit_header},
+    {"odd_charset", 6, has_odd_charset},
+    {"urgent", 3, is_urgent},
+    {"answer", -5, is_answer},
+    {"came_directly", 1, came_directly},
+    {"html_only", 7, is_html_only},
+    {"undeclared_html", 7, is_undeclared_html},
+    {"base64_text", 4, is_base64_text},
+    {"excited", 4, is_excited},
+    {"many_links", 3, has_many_links},
+    {"link_to_address", 8, has_address_link},
+    {"shortened_link", 4, has_shortened_link},
+    {"odd_domain_link", 5, has_odd_domain_link},
+    {"lying_link", 8, has_lying_link},
+    {"mostly_images", 6, is_mostly_images},
+    {"executable", 15, has_executable},
+    {"no_reverse_name", 5, has_no_reverse_name},
+    {"bad_helo", 5, has_bad_helo},
+    {"other_helo", 1, has_other_helo},
+    {"spf_fail", 10, fails_spf},
+    {"spf_softfail", 5, softly_fails_spf},
+    {"dkim_broken", 3, has_broken_dkim},
+    {"dmarc_fail", 10, fails_dmarc},
+    {"dmarc_pass", -2, passes_dmarc},
+    {"block_listed", 20, is_block_listed},
+    {"allow_listed", -10, is_allow_listed},
 };
 
 static struct str body_start(const struct message *message)
@@ -349,9 +352,15 @@ static void read_mail(const struct message *message, struct arena *arena, struct
                    &mail->text);
 }
 
-static double clamp(double score)
+static int clamp(int tenths)
 {
-    return score < 0 ? 0 : score > AUTH_SPAM_SCORE_MAX ? AUTH_SPAM_SCORE_MAX : score;
+    return tenths < 0 ? 0 : tenths > SCORE_TENTHS_MAX ? SCORE_TENTHS_MAX : tenths;
+}
+
+static void append_reason(struct buf *reasons, const char *name, int tenths)
+{
+    buf_printf(reasons, "%s=%s%d.%d ", name, tenths < 0 ? "-" : "", abs(tenths) / 10,
+               abs(tenths) % 10);
 }
 
 void auth_spam_score(const struct message *message, struct arena *arena,
@@ -361,18 +370,20 @@ void auth_spam_score(const struct message *message, struct arena *arena,
     struct buf reasons;
     buf_init(&reasons, REASONS_BYTES_MAX);
     read_mail(message, arena, &mail);
-    double score = 0;
+    int tenths = 0;
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
         if (!rules[i].test(&mail))
             continue;
-        score += rules[i].score;
-        buf_printf(&reasons, "%s=%.1f ", rules[i].name, rules[i].score);
+        tenths += rules[i].tenths;
+        append_reason(&reasons, rules[i].name, rules[i].tenths);
     }
     const char *phrase;
-    double phrases = spam_phrases_score(mail.text.words, &phrase);
-    if (phrases > 0)
-        buf_printf(&reasons, "phrases=%.1f ('%s')", phrases, phrase);
-    verdict->spam_score = clamp(score + phrases);
+    int phrases = (int)spam_phrases_score(mail.text.words, &phrase);
+    if (phrases > 0) {
+        append_reason(&reasons, "phrases", phrases);
+        buf_printf(&reasons, "('%s')", phrase);
+    }
+    verdict->spam_score = clamp(tenths + phrases) / 10.0;
     verdict->spam_reasons = str_trim(arena_str(arena, buf_view(&reasons)));
     buf_free(&reasons);
 }

@@ -3,6 +3,7 @@
 #define TAG_BYTES_MAX      2000
 #define HOST_BYTES_MAX     253
 #define ENCODING_BYTES_MAX 40
+#define BLOCK_BYTES        16
 #define LINE_BYTES_RUN     60 /* a line of base64 is one word longer than this */
 
 struct pass {
@@ -370,21 +371,49 @@ static void read_special(struct pass *pass)
     }
 }
 
-/* Nearly all bytes: in one tight loop. */
+/* Where more is to be done than to write the byte down. */
+static bool is_special(char c)
+{
+    return (c == '\t') | (c == '\r') | (c == '\n') | (c == '<') | (c == '=') | (c == '&') |
+           (c == ':') | (c == '!');
+}
+
+/* True if all of a block is to be written down as it is: said without a branch for each byte. */
+static bool is_plain(const char *block, char before)
+{
+    unsigned char odd = (before == ' ') & (block[0] == ' ');
+    for (size_t i = 0; i < BLOCK_BYTES; i++)
+        odd |= is_special(block[i]);
+    for (size_t i = 1; i < BLOCK_BYTES; i++)
+        odd |= (unsigned char)((block[i - 1] == ' ') & (block[i] == ' '));
+    return !odd;
+}
+
+static void put_block(char *restrict words, const char *restrict block)
+{
+    for (size_t i = 0; i < BLOCK_BYTES; i++)
+        words[i] = ascii_lower(block[i]);
+}
+
+/* Up to the next special byte: blocks as long as they are plain, then byte by byte. */
 static void read_plain(struct pass *pass)
 {
-    static const bool is_special[256] = {
-        [' '] = true, ['\t'] = true, ['\r'] = true, ['\n'] = true, ['<'] = true,
-        ['='] = true, ['&'] = true,  [':'] = true,  ['!'] = true,
-    };
-    size_t at = pass->at;
-    size_t length = pass->length;
-    while (at < pass->body.length && !is_special[(unsigned char)pass->body.at[at]]) {
-        char c = pass->body.at[at++];
-        pass->words[length++] = c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+    struct str rest = rest_of(pass);
+    char *words = pass->words + pass->length;
+    char last = pass->length ? words[-1] : ' ';
+    while (rest.length >= BLOCK_BYTES && is_plain(rest.at, last)) {
+        put_block(words, rest.at);
+        words += BLOCK_BYTES;
+        last = words[-1];
+        rest = str_from(rest, BLOCK_BYTES);
     }
-    pass->at = at;
-    pass->length = length;
+    for (; rest.length && !is_special(rest.at[0]); rest = str_from(rest, 1)) {
+        if (rest.at[0] == ' ' && last == ' ')
+            continue;
+        last = *words++ = ascii_lower(rest.at[0]);
+    }
+    pass->length = (size_t)(words - pass->words);
+    pass->at = pass->body.length - rest.length;
 }
 
 void spam_text_read(struct str body, bool is_quoted_printable, struct arena *arena,
