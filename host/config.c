@@ -175,18 +175,30 @@ struct config *config_new_verifying(void)
     return config;
 }
 
-const char *config_state_directory(const char *directory, struct arena *arena)
+/* A path that host.yaml says at its top level, whatever else stands there. */
+static const char *path_said(const char *directory, const char *key, struct str preset,
+                             struct arena *arena)
 {
     struct problem_list ignored;
     problem_list_open(&ignored);
     const char *file = arena_printf(arena, "%s/host.yaml", directory);
     struct node *root = document_load(file, arena, &ignored);
-    struct node *state = root ? node_get(root, "state") : NULL;
+    struct node *said = root ? node_get(root, key) : NULL;
     problem_list_close(&ignored);
-    struct str path = state && state->kind == NODE_TEXT ? state->text : STR(".postern");
+    struct str path = said && said->kind == NODE_TEXT ? said->text : preset;
     if (path.length && path.at[0] == '/')
         return arena_text(arena, path);
     return arena_printf(arena, "%s/%.*s", directory, STR_ARG(path));
+}
+
+const char *config_state_directory(const char *directory, struct arena *arena)
+{
+    return path_said(directory, "state", STR(".postern"), arena);
+}
+
+const char *config_keys_directory(const char *directory, struct arena *arena)
+{
+    return path_said(directory, "keys", STR("keys"), arena);
 }
 
 struct config *config_load_script(const char *path, struct problem_list *problems)

@@ -95,8 +95,9 @@ bool config_is_destination(const struct config *config, const struct mailbox *ad
 struct config *config_new_default(void);
 /* The same, with the checks of mail that `postern serve` makes when host.yaml does not say which. */
 struct config *config_new_verifying(void);
-/* Only where the state folder of this rules directory is, whatever else may be wrong with it. */
+/* Only where the state folder of this rules directory is, or that of its keys, whatever else may be wrong with it. */
 const char *config_state_directory(const char *directory, struct arena *arena);
+const char *config_keys_directory(const char *directory, struct arena *arena);
 
 /* Reads one script file, with the modules beside it, under the default limits: for `postern run`. */
 struct config *config_load_script(const char *path, struct problem_list *problems);
