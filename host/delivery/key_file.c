@@ -15,7 +15,7 @@
 
 #include "base/buf.h"
 
-#define ACTIVE_BYTES_MAX ((size_t)4096)
+#define LINES_BYTES_MAX ((size_t)8 * 1024)
 
 static int fail(const char *path, struct err *err)
 {
@@ -131,17 +131,18 @@ int key_file_new(const struct key_file *file, bool is_ed25519, unsigned bits,
     return result;
 }
 
-int key_file_activate(const char *directory, struct str domain,
-                      const struct str selectors[], size_t count, struct err *err)
+int key_file_write_lines(const char *directory, struct str domain, const char *name,
+                         const struct str lines[], size_t count, struct err *err)
 {
     char folder[PATH_MAX];
-    struct buf lines;
+    struct buf text;
     int result = make_domain_folder(directory, domain, folder, err);
-    buf_init(&lines, ACTIVE_BYTES_MAX);
+    buf_init(&text, LINES_BYTES_MAX);
     for (size_t i = 0; i < count && result == 0; i++)
-        result = buf_printf(&lines, "%.*s\n", STR_ARG(selectors[i]));
+        if (buf_append(&text, lines[i]) < 0 || buf_append(&text, STR("\n")) < 0)
+            result = err_set(err, -E2BIG, "%s/%s: too many keys", folder, name);
     if (result == 0)
-        result = place_file(folder, "active", buf_view(&lines), false, err);
-    buf_free(&lines);
+        result = place_file(folder, name, buf_view(&text), false, err);
+    buf_free(&text);
     return result;
 }

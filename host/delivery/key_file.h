@@ -16,6 +16,8 @@ struct key_file {
 int key_file_new(const struct key_file *file, bool is_ed25519, unsigned bits,
                  struct err *err);
 
-/* Makes these keys of the domain the active ones. */
-int key_file_activate(const char *directory, struct str domain,
-                      const struct str selectors[], size_t count, struct err *err);
+/* What stands in a domain's folder beside its keys: a line for each, in place of those that stood there. */
+#define KEY_FILE_ACTIVE  "active"
+#define KEY_FILE_RETIRED "retired"
+int key_file_write_lines(const char *directory, struct str domain, const char *name,
+                         const struct str lines[], size_t count, struct err *err);

@@ -17,6 +17,7 @@
 
 #include "base/mem.h"
 #include "base/table.h"
+#include "delivery/key_file.h"
 #include "delivery/signer.h"
 #include "mail/domain.h"
 
@@ -219,17 +220,34 @@ static int activate(struct key_ring *ring, const char *path, struct str domain,
     return 0;
 }
 
-static int read_active(struct key_ring *ring, const char *folder, struct err *err)
+/* A key that is in use again, or is no longer there, has nothing more to do with what stands there of it. */
+static int retire(struct key_ring *ring, const char *path, struct str domain,
+                  struct str line, struct err *err)
 {
-    const char *path = arena_printf(ring->arena, "%s/active", folder);
+    struct str since = line;
+    struct signing_key *key = find_key(ring, domain, str_cut(&since, ' '));
+    (void)path, (void)err;
+    if (key && !key->is_active)
+        key->retired_at = str_trim(since);
+    return 0;
+}
+
+typedef int line_fn(struct key_ring *ring, const char *path, struct str domain,
+                    struct str line, struct err *err);
+
+/* Of a file that need not be there. */
+static int each_line(struct key_ring *ring, const char *folder, const char *name,
+                     line_fn *see, struct err *err)
+{
+    const char *path = arena_printf(ring->arena, "%s/%s", folder, name);
     struct str lines;
     if (access(path, F_OK) < 0 && errno == ENOENT)
         return 0;
     int result = read_file(path, false, ring->arena, &lines, err);
     while (lines.length && result == 0) {
-        struct str selector = str_trim(str_cut(&lines, '\n'));
-        if (selector.length)
-            result = activate(ring, path, folder_name(folder), selector, err);
+        struct str line = str_trim(str_cut(&lines, '\n'));
+        if (line.length)
+            result = see(ring, path, folder_name(folder), line, err);
     }
     return result;
 }
@@ -250,7 +268,9 @@ static int load_domain(struct key_ring *ring, const char *directory, const char 
         return err_set(err, -EINVAL, "%s: the folder's name should be %.*s", folder,
                        STR_ARG(domain));
     int result = each_entry(ring, folder, load_key, err);
-    return result < 0 ? result : read_active(ring, folder, err);
+    if (result == 0)
+        result = each_line(ring, folder, KEY_FILE_ACTIVE, activate, err);
+    return result < 0 ? result : each_line(ring, folder, KEY_FILE_RETIRED, retire, err);
 }
 
 /* --- the ring --- */

@@ -1,6 +1,7 @@
 /* The private keys that Postern signs with, loaded once: <directory>/<domain>/<selector>.pem (PKCS#8; RSA-2048 and
  * longer, or Ed25519), and <directory>/<domain>/active with the selectors in use, one a line: usually one, or an RSA
- * and an Ed25519 one for two signatures. Other keys there wait to be published or are on their way out. */
+ * and an Ed25519 one for two signatures. Other keys there wait to be published or are on their way out: those stand in
+ * <directory>/<domain>/retired, "<selector> <since when>". */
 #pragma once
 
 #include <stdbool.h>
@@ -17,6 +18,8 @@ struct signing_key {
     struct str domain, selector; /* normal form */
     bool is_ed25519;
     bool is_active;
+    struct str
+        retired_at; /* "2026-11-22T08:00:00Z"; empty: it is in use, or has never been */
     struct evp_pkey_st *private_key;
     struct signer *signer; /* of that key */
 };

@@ -129,6 +129,29 @@ static void a_subdomain_signs_with_its_nearest_parents_key(void **state)
     key_ring_release(ring);
 }
 
+static void append_retired(const struct signing_key *key, void *arg)
+{
+    char *names = arg;
+    snprintf(names + strlen(names), 200 - strlen(names), "%.*s(%.*s) ",
+             STR_ARG(key->selector), STR_ARG(key->retired_at));
+}
+
+static void keys_say_since_when_they_are_retired(void **state)
+{
+    (void)state;
+    char names[200] = "";
+    key_folder_add(&folder, "a.test", "x1", true);
+    key_folder_add(&folder, "a.test", "x2", true);
+    key_folder_add(&folder, "a.test", "x3", true);
+    key_folder_activate(&folder, "a.test", "x2", NULL);
+    key_folder_write(&folder, "a.test/retired",
+                     "gone 2026\nx1 2026-11-22T08:00:00Z\nx2 2025\n\nx9\n", 0600);
+    struct key_ring *ring = key_folder_load(&folder);
+    key_ring_each(ring, append_retired, names);
+    assert_string_equal(names, "x1(2026-11-22T08:00:00Z) x2() x3() ");
+    key_ring_release(ring);
+}
+
 static void what_is_no_key_is_refused(void **state)
 {
     (void)state;
@@ -271,6 +294,7 @@ int main(void)
         folder_test(keys_are_loaded_in_order_with_those_in_use),
         folder_test(only_active_keys_are_found_rsa_first),
         folder_test(a_subdomain_signs_with_its_nearest_parents_key),
+        folder_test(keys_say_since_when_they_are_retired),
         folder_test(what_is_no_key_is_refused),
         folder_test(weak_and_foreign_keys_are_refused),
         folder_test(a_key_that_everybody_may_read_is_refused),
