@@ -246,6 +246,7 @@ struct queue *queue_open(const struct queue_options *options,
     queue->schedule = schedule_new();
     queue->rate = new_rate(options);
     list_init(&queue->attempts);
+    queue->legs = table_new();
     queue->lease_keeper = task_start("queue lease", keep_lease, queue);
     queue->worker = task_start("queue", work, queue);
     return queue;
@@ -285,6 +286,7 @@ void queue_close(struct queue *queue, uint64_t deadline_ms)
     task_signal_raise(&queue->ended);
     task_join(queue->lease_keeper);
     queue_note_store(queue, store_lease_release(queue->store, str_of(queue->owner)));
+    table_free(queue->legs);
     schedule_free(queue->schedule);
     rate_free(queue->rate);
     queue_release_notices(&queue->notices);

@@ -187,11 +187,17 @@ static void share(struct queue_attempt *attempt)
 
 /* --- life --- */
 
+static struct str key_of(const struct store_leg *leg)
+{
+    return (struct str){(const char *)&leg->id, sizeof leg->id};
+}
+
 static void attempt_free(struct queue_attempt *attempt)
 {
     struct queue *queue = attempt->queue;
     schedule_leave(queue->schedule, attempt->destination);
     list_remove(&attempt->node);
+    table_remove(queue->legs, key_of(&attempt->leg));
     queue->attempt_count--;
     queue->bytes -= attempt->bytes;
     task_signal_raise_all(&queue->bytes_freed);
@@ -220,6 +226,13 @@ static int run(void *arg)
     }
     if (attempt->give_back_ms > 0)
         queue_give_back(attempt);
+    /* Either it was freed while it was with a peer, since our lease had lapsed: then its outcome was written for the
+     * second claim. Or it was claimed just after that was written: then it is ours still, and goes back. */
+    while (attempt->is_claimed_again && !task_cancelled(task_current())) {
+        attempt->is_claimed_again = false;
+        attempt->give_back_ms = attempt->leg.next_ms;
+        queue_give_back(attempt);
+    }
     attempt_free(attempt);
     return 0;
 }
@@ -235,12 +248,19 @@ static struct store_leg copy_leg(const struct store_leg *leg, struct arena *aren
     copy.last_reply = arena_str(arena, leg->last_reply);
     copy.last_peer = arena_str(arena, leg->last_peer);
     copy.owner = arena_str(arena, leg->owner);
+    copy.reverse_path = arena_str(arena, leg->reverse_path);
     return copy;
 }
 
 void queue_attempt_start(struct queue *queue, const struct store_leg *leg)
 {
-    struct queue_attempt *attempt = mem_zero(1, sizeof *attempt);
+    struct queue_attempt *attempt = table_get(queue->legs, key_of(leg));
+    if (attempt) {
+        attempt->is_claimed_again = true;
+        return;
+    }
+    attempt = mem_zero(1, sizeof *attempt);
+    table_set(queue->legs, key_of(leg), attempt);
     attempt->queue = queue;
     attempt->arena = arena_new();
     attempt->leg = copy_leg(leg, attempt->arena);

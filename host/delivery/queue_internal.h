@@ -5,6 +5,7 @@
 #include "queue.h"
 
 #include "base/list.h"
+#include "base/table.h"
 #include "base/task.h"
 #include "delivery/queue_schedule.h"
 #include "delivery/rate.h"
@@ -30,6 +31,7 @@ struct queue {
     uint64_t look_again_ms; /* Unix time: when the worker will, unless woken */
 
     struct list attempts;
+    struct table *legs; /* the id of each leg in delivery -> its attempt */
     size_t attempt_count;
     struct task_signal attempt_ended;
     uint64_t bytes; /* of messages in memory */
@@ -62,7 +64,8 @@ struct queue_attempt {
     bool is_shared;        /* the result is another leg's */
     uint64_t bytes;        /* counted in queue->bytes */
     uint64_t give_back_ms; /* not tried: due again at; 0: goes back with the lease */
-    bool must_not_be_cut;  /* with a peer, or its outcome is being written */
+    bool is_claimed_again;
+    bool must_not_be_cut; /* with a peer, or its outcome is being written */
 };
 
 /* Starts on a leg that has just been claimed; it is copied. */
@@ -74,7 +77,7 @@ void queue_attempt_cancel(struct queue *queue, bool even_sending);
 
 enum queue_fate { QUEUE_DELIVERED, QUEUE_REFUSED, QUEUE_EXPIRED, QUEUE_DEFERRED };
 
-/* By its result. Until the message has been read, which tells a notice, its life is taken to be the shorter one. */
+/* By its result. */
 enum queue_fate queue_fate_of(const struct queue_attempt *attempt);
 bool queue_is_delay_due(const struct queue_attempt *attempt);
 /* By the leg's own back-off; the last time just as its lifetime ends. */

@@ -21,7 +21,7 @@
 static uint64_t expires_ms(const struct queue_attempt *attempt)
 {
     uint64_t lifetime_ms = attempt->queue->options.lifetime_ms;
-    bool is_notice = attempt->message.reverse_path.length == 0;
+    bool is_notice = attempt->leg.reverse_path.length == 0;
     return attempt->leg.created_ms + (is_notice ? lifetime_ms / 2 : lifetime_ms);
 }
 
@@ -62,10 +62,16 @@ static bool compose_notice(struct queue_attempt *attempt,
     struct queue *queue = attempt->queue;
     /* Composing may let a reconfiguration run. */
     struct notice_options options = queue_keep_notices(&queue->notices);
+    const struct notice_request request = {
+        .options = &options,
+        .message = &attempt->message,
+        .recipients = about,
+        .count = 1,
+        .now_ms = unix_now_ms(),
+        .arena = attempt->arena,
+    };
     struct err err = {0};
-    notice->is_there =
-        notice_compose(&options, &attempt->message, about, 1, unix_now_ms(), attempt->arena,
-                       &notice->message, &notice->leg, &err) == 0;
+    notice->is_there = notice_compose(&request, &notice->message, &notice->leg, &err) == 0;
     queue_release_notices(&options);
     if (notice->is_there)
         return true;

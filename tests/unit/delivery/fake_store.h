@@ -144,6 +144,7 @@ static void fake_put(struct store *store, const struct store_message *message,
     put->leg.original = arena_str(store->arena, leg->original);
     put->leg.orcpt = arena_str(store->arena, leg->orcpt);
     put->leg.created_ms = message->created_ms;
+    put->leg.reverse_path = message->reverse_path;
     if (put->leg.bytes == 0)
         put->leg.bytes = message->parts[0].length;
 }

@@ -102,6 +102,21 @@ TEST(a_lapsed_lease_is_noticed_and_nothing_is_begun_without_one)
     assert_true(fixture.seen.troubled >= 2); /* the store's failure, the lapse */
 }
 
+TEST(what_is_with_a_peer_is_not_sent_again_after_a_lapse)
+{
+    open_it();
+    fixture.world.is_locked = true;
+    add("from@src.test", "to@dest.test");
+    wait_for(fixture.world.active == 1);
+    fake_leg(&fixture.store, 1)->owner = STR(""); /* freed by another, taken by none */
+    queue_wake(fixture.queue);
+    wait_for(fake_leg(&fixture.store, 1)->owner.length > 0);
+    fixture.world.is_locked = false;
+    wait_for(fixture.seen.delivered == 1);
+    assert_int_equal(fixture.world.call_count, 1);
+    assert_int_equal(fake_left(&fixture.store), 0);
+}
+
 /* --- a store that fails --- */
 
 TEST(what_a_peer_has_taken_is_written_down_until_that_works)
@@ -251,6 +266,7 @@ int main(void)
         queue_test(two_hosts_share_a_queue_and_deliver_each_leg_once),
         queue_test(what_another_host_has_taken_over_is_noted_and_left_to_it),
         queue_test(a_lapsed_lease_is_noticed_and_nothing_is_begun_without_one),
+        queue_test(what_is_with_a_peer_is_not_sent_again_after_a_lapse),
         queue_test(what_a_peer_has_taken_is_written_down_until_that_works),
         queue_test(an_end_that_cannot_be_written_before_the_process_ends_is_told),
         queue_test(a_notice_and_the_end_of_its_cause_are_written_together),
