@@ -268,20 +268,14 @@ static void address_it(const struct notice_request *request,
     };
 }
 
-int notice_compose(const struct notice_options *options,
-                   const struct store_message *message,
-                   const struct notice_recipient recipients[], size_t count,
-                   uint64_t now_ms, struct arena *arena, struct store_message *notice,
+int notice_compose(const struct notice_request *request, struct store_message *notice,
                    struct store_leg *leg, struct err *err)
 {
-    const struct notice_request request = {options, message, recipients,
-                                           count,   now_ms,  arena};
     struct notice_draft draft = {0};
-    invariant(count > 0, "notice: of nobody");
-    if (message->return_path.length == 0 ||
-        mailbox_parse(message->return_path, arena, &draft.to) < 0)
+    invariant(request->count > 0, "notice: of nobody");
+    if (mailbox_parse(request->message->return_path, request->arena, &draft.to) < 0)
         return err_set(err, -EINVAL, "the return path is no address");
-    write_draft(&request, &draft);
-    address_it(&request, &draft, notice, leg);
+    write_draft(request, &draft);
+    address_it(request, &draft, notice, leg);
     return 0;
 }

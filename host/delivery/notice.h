@@ -6,7 +6,6 @@
 #include <stdint.h>
 
 #include "base/arena.h"
-#include "base/buf.h"
 #include "base/err.h"
 #include "delivery/key_ring.h"
 #include "smtp/reply.h"
@@ -42,10 +41,17 @@ struct notice_recipient {
 bool notice_is_wanted(const struct store_message *message,
                       const struct notice_recipient *recipient);
 
-/* Makes the notice as a message for the queue, from <> to the message's return_path, with its one leg; all in the
- * arena. Returns 0 or -EINVAL with the reason (a return path that is no address). */
-int notice_compose(const struct notice_options *options,
-                   const struct store_message *message,
-                   const struct notice_recipient recipients[], size_t count,
-                   uint64_t now_ms, struct arena *arena, struct store_message *notice,
+/* What a notice tells: recipients of one message. */
+struct notice_request {
+    const struct notice_options *options;
+    const struct store_message *message;
+    const struct notice_recipient *recipients;
+    size_t count; /* at least 1 */
+    uint64_t now_ms;
+    struct arena *arena; /* for all that comes out of it */
+};
+
+/* Makes the notice as a message for the queue, from <> to the message's return_path, with its one leg. Returns 0 or
+ * -EINVAL with the reason (a return path that is no address). */
+int notice_compose(const struct notice_request *request, struct store_message *notice,
                    struct store_leg *leg, struct err *err);

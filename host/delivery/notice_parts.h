@@ -13,15 +13,6 @@
 #define NOTICE_ORIGINAL_BYTES  ((size_t)64 * 1024) /* at most so much is given back */
 #define NOTICE_ADDRESS_BYTES   320
 
-struct notice_request {
-    const struct notice_options *options;
-    const struct store_message *message;
-    const struct notice_recipient *recipients;
-    size_t count;
-    uint64_t now_ms;
-    struct arena *arena;
-};
-
 /* For people: UTF-8 with CRLF. `subject`: of the message, or empty. */
 void notice_put_text(const struct notice_request *request, struct str subject,
                      struct buf *out);

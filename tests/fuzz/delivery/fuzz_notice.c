@@ -103,8 +103,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     struct store_leg leg;
     struct err err;
     notice_is_wanted(&message, &recipient);
-    if (notice_compose(&options, &message, both, 1 + length % 2, 1795321752000, arena,
-                       &notice, &leg, &err) == 0)
+    const struct notice_request request = {
+        .options = &options,
+        .message = &message,
+        .recipients = both,
+        .count = 1 + length % 2,
+        .now_ms = 1795321752000,
+        .arena = arena,
+    };
+    if (notice_compose(&request, &notice, &leg, &err) == 0)
         check_notice(notice.parts[1], arena);
     arena_free(arena);
     return 0;

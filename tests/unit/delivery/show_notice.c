@@ -2,7 +2,6 @@
  * A recipient is original=… and what differs from nothing: recipient=… orcpt=… action=failed|delayed|relayed code=…
  * enhanced=… text=… peer=…; with a peer, the words are the peer's. */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "delivery/notice.h"
 #include "mail/message.h"
@@ -11,13 +10,19 @@
 #define RECIPIENTS_MAX    100
 #define HOUR_MS           ((uint64_t)60 * 60 * 1000)
 
-struct request {
+struct question {
     struct notice_options options;
     struct store_message message;
     struct notice_recipient recipients[RECIPIENTS_MAX];
     struct reply replies[RECIPIENTS_MAX];
     size_t count;
 };
+
+static int number_of(struct str digits)
+{
+    unsigned long long number;
+    return str_to_number(digits, &number) ? (int)number : 0;
+}
 
 static enum notice_action action_of(struct str name)
 {
@@ -37,7 +42,7 @@ static void take_of_recipient(struct notice_recipient *recipient, struct reply *
     else if (str_equal(name, STR("action")))
         recipient->action = action_of(value);
     else if (str_equal(name, STR("code")))
-        reply->code = atoi(value.at);
+        reply->code = number_of(value);
     else if (str_equal(name, STR("enhanced")))
         snprintf(reply->enhanced, sizeof reply->enhanced, "%s", value.at);
     else if (str_equal(name, STR("text")))
@@ -48,11 +53,11 @@ static void take_of_recipient(struct notice_recipient *recipient, struct reply *
     }
 }
 
-static void begin_recipient(struct request *request, struct str original)
+static void begin_recipient(struct question *question, struct str original)
 {
-    uint64_t now_ms = request->message.created_ms + HOUR_MS;
-    if (request->count < RECIPIENTS_MAX)
-        request->recipients[request->count++] = (struct notice_recipient){
+    uint64_t now_ms = question->message.created_ms + HOUR_MS;
+    if (question->count < RECIPIENTS_MAX)
+        question->recipients[question->count++] = (struct notice_recipient){
             .original = original,
             .recipient = original,
             .last_attempt_ms = now_ms,
@@ -60,31 +65,37 @@ static void begin_recipient(struct request *request, struct str original)
         };
 }
 
-static void take(struct request *request, struct str name, struct str value)
+static void take(struct question *question, struct str name, struct str value)
 {
     if (str_equal(name, STR("original")))
-        begin_recipient(request, value);
-    else if (request->count)
-        take_of_recipient(&request->recipients[request->count - 1],
-                          &request->replies[request->count - 1], name, value);
+        begin_recipient(question, value);
+    else if (question->count)
+        take_of_recipient(&question->recipients[question->count - 1],
+                          &question->replies[question->count - 1], name, value);
     else if (str_equal(name, STR("return_path")))
-        request->message.return_path = value;
+        question->message.return_path = value;
     else if (str_equal(name, STR("host")))
-        request->options.host_name = value.at;
+        question->options.host_name = value.at;
     else if (str_equal(name, STR("envid")))
-        request->message.envid = value;
+        question->message.envid = value;
     else if (str_equal(name, STR("ret")))
-        request->message.ret = (uint8_t)atoi(value.at);
+        question->message.ret = (uint8_t)number_of(value);
 }
 
-static int show(struct request *request, struct arena *arena)
+static int show(struct question *question, struct arena *arena)
 {
     struct store_message notice;
     struct store_leg leg;
     struct err err;
-    if (notice_compose(&request->options, &request->message, request->recipients,
-                       request->count, request->message.created_ms + HOUR_MS, arena,
-                       &notice, &leg, &err) < 0) {
+    const struct notice_request request = {
+        .options = &question->options,
+        .message = &question->message,
+        .recipients = question->recipients,
+        .count = question->count,
+        .now_ms = question->message.created_ms + HOUR_MS,
+        .arena = arena,
+    };
+    if (notice_compose(&request, &notice, &leg, &err) < 0) {
         fprintf(stderr, "show_notice: %s\n", err.text);
         return 1;
     }
@@ -95,7 +106,7 @@ static int show(struct request *request, struct arena *arena)
 
 int main(int count, char *words[])
 {
-    static struct request request = {
+    struct question question = {
         .options = {.host_name = "mx.gate.test"},
         .message = {.id = {"0abc", 4}, .created_ms = 1795321752000},
     };
@@ -108,14 +119,14 @@ int main(int count, char *words[])
     }
     struct str raw = {bytes, fread(bytes, 1, sizeof bytes, file)};
     fclose(file);
-    request.message.parts = &raw;
-    request.message.part_count = 1;
+    question.message.parts = &raw;
+    question.message.part_count = 1;
     for (int i = 2; i < count; i++) {
         struct str value = str_of(words[i]), name = str_cut(&value, '=');
-        take(&request, name, value);
+        take(&question, name, value);
     }
     struct arena *arena = arena_new();
-    int result = request.count ? show(&request, arena) : 2;
+    int result = question.count ? show(&question, arena) : 2;
     arena_free(arena);
     return result;
 }

@@ -1,6 +1,8 @@
 #include <errno.h>
 
 #include "test.h"
+/* after test.h: it asserts */
+#include "key_folder.h"
 
 #include "delivery/notice.h"
 #include "mail/delivery_notice.h"
@@ -12,6 +14,7 @@
 
 static struct arena *arena;
 static struct notice_options options;
+static struct notice_request request;
 static struct store_message message, notice;
 static struct store_leg leg;
 static struct notice_recipient recipient;
@@ -24,6 +27,7 @@ static int set_up(void **state)
     (void)state;
     arena = arena_new();
     options = (struct notice_options){.host_name = "mx.gate.test"};
+    request = (struct notice_request){&options, &message, &recipient, 1, NOW_MS, arena};
     content = STR("From: Joe <joe@sender.test>\r\n"
                   "Subject: Dinner\r\n"
                   "Message-ID: <1@sender.test>\r\n"
@@ -53,9 +57,7 @@ static int tear_down(void **state)
 /* The whole notice. */
 static const char *composed(void)
 {
-    assert_int_equal(notice_compose(&options, &message, &recipient, 1, NOW_MS, arena,
-                                    &notice, &leg, &err),
-                     0);
+    assert_int_equal(notice_compose(&request, &notice, &leg, &err), 0);
     const char *text = "";
     for (size_t i = 0; i < notice.part_count; i++)
         text = arena_printf(arena, "%s%.*s", text, STR_ARG(notice.parts[i]));
@@ -136,9 +138,7 @@ static void a_return_path_that_is_no_address_is_refused(void **state)
     static const char *const bad[] = {"", "joe", "joe@", "a@b\r\nBcc: c@d"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         message.return_path = str_of(bad[i]);
-        assert_int_equal(notice_compose(&options, &message, &recipient, 1, NOW_MS, arena,
-                                        &notice, &leg, &err),
-                         -EINVAL);
+        assert_int_equal(notice_compose(&request, &notice, &leg, &err), -EINVAL);
     }
 }
 
@@ -183,7 +183,7 @@ static void a_failure_after_all_attempts_says_how_long_it_was_tried(void **state
     (void)state;
     reply = reply_make(452, "", "later");
     const char *text = composed();
-    assert_says(text, "Action: failed\r\nStatus: 4.0.0\r\n");
+    assert_says(text, "Action: failed\r\nStatus: 4.4.7\r\n");
     assert_says(text, "it was tried for 5 days");
 }
 
@@ -397,6 +397,38 @@ static void no_line_is_longer_than_a_peer_takes(void **state)
         assert_true(str_cut(&rest, '\n').length <= 999);
 }
 
+/* --- signature --- */
+
+static void a_notice_is_signed_by_its_host(void **state)
+{
+    (void)state;
+    struct key_folder folder;
+    key_folder_open(&folder);
+    key_folder_add(&folder, "mx.gate.test", "one", false);
+    key_folder_activate(&folder, "mx.gate.test", "one", NULL);
+    struct key_ring *keys = key_ring_load(folder.path, &err);
+    options.keys = keys;
+    const char *text = composed();
+    assert_true(str_starts(str_of(text), STR("DKIM-Signature: ")));
+    assert_says(text, "d=mx.gate.test;");
+    assert_says_not(text, "ARC-");
+    key_ring_release(keys);
+    key_folder_close(&folder);
+}
+
+static void a_notice_without_a_key_for_its_host_is_not_signed(void **state)
+{
+    (void)state;
+    struct key_folder folder;
+    key_folder_open(&folder);
+    key_folder_add(&folder, "example.com", "one", false);
+    struct key_ring *keys = key_ring_load(folder.path, &err);
+    options.keys = keys;
+    assert_true(str_starts(str_of(composed()), STR("Date: ")));
+    key_ring_release(keys);
+    key_folder_close(&folder);
+}
+
 #define test_of(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -425,6 +457,8 @@ int main(void)
         test_of(a_header_in_utf8_comes_back_as_such),
         test_of(nothing_in_the_words_of_others_ends_a_field),
         test_of(no_line_is_longer_than_a_peer_takes),
+        test_of(a_notice_is_signed_by_its_host),
+        test_of(a_notice_without_a_key_for_its_host_is_not_signed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
