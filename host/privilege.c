@@ -51,7 +51,7 @@ int privilege_own_folder(const struct privilege *privilege, const char *path,
     if (!privilege->is_changed)
         return 0;
     int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    struct stat facts;
+    struct stat facts = {0};
     int result = folder < 0 || fstat(folder, &facts) < 0 ? -errno : 0;
     if (result == 0 && facts.st_uid == 0 &&
         fchown(folder, privilege->uid, privilege->gid) < 0)

@@ -41,23 +41,24 @@ static int follow_supervisor(const struct shared *shared, struct err *err)
 }
 
 /* Reads the words; descriptors are closed in the host's own children. */
-static int inherit(char **argv, struct inherited *inherited, int *sockets, struct err *err)
+static bool inherit(char **argv, struct inherited *inherited, int *sockets, struct err *err)
 {
     unsigned long long number, count;
     if (!str_to_number(str_of(argv[2]), &number) || number >= SHARED_HOSTS_MAX ||
-        !str_to_number(str_of(argv[3]), &count) || count > SUPERVISED_SOCKETS_MAX)
-        return err_set(err, -EINVAL, "postern-host is started by `postern serve` only");
+        !str_to_number(str_of(argv[3]), &count) || count > SUPERVISED_SOCKETS_MAX) {
+        err_set(err, -EINVAL, "postern-host is started by `postern serve` only");
+        return false;
+    }
     for (int i = 0; i < (int)count; i++)
         sockets[i] = SUPERVISED_SOCKET_FD + i;
     for (int fd = SUPERVISED_CHANNEL_FD; fd < SUPERVISED_SOCKET_FD + (int)count; fd++)
-        if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
-            return err_set(err, -errno, "descriptor %d: %s", fd, strerror(errno));
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
     *inherited = (struct inherited){.number = (unsigned)number,
                                     .channel = SUPERVISED_CHANNEL_FD,
                                     .sockets = sockets,
                                     .socket_count = count};
     inherited->shared = shared_map(SUPERVISED_SHARED_FD, err);
-    return inherited->shared ? 0 : err->code;
+    return inherited->shared != NULL;
 }
 
 static int start(char **argv, struct inherited *inherited, int *sockets, struct err *err)
@@ -65,7 +66,7 @@ static int start(char **argv, struct inherited *inherited, int *sockets, struct 
     struct privilege privilege;
     const char *user = *argv[4] ? argv[4] : NULL, *group = *argv[5] ? argv[5] : NULL;
     if (privilege_find(user, group, &privilege, err) < 0 ||
-        privilege_drop(&privilege, err) < 0 || inherit(argv, inherited, sockets, err) < 0)
+        privilege_drop(&privilege, err) < 0 || !inherit(argv, inherited, sockets, err))
         return err->code;
     return follow_supervisor(inherited->shared, err);
 }
@@ -73,7 +74,7 @@ static int start(char **argv, struct inherited *inherited, int *sockets, struct 
 int supervised_main(int argc, char **argv)
 {
     struct err err = {0};
-    struct inherited inherited;
+    struct inherited inherited = {0};
     int sockets[SUPERVISED_SOCKETS_MAX];
     if (argc != 6)
         err_set(&err, -EINVAL, "postern-host is started by `postern serve` only");

@@ -166,7 +166,10 @@ static json_t *sum_events(const json_t *hosts)
         json_t *counts = json_object_get(host, "events");
         const char *name;
         json_t *count;
-        json_object_foreach(counts, name, count) add_number(sum, name, counts);
+        json_object_foreach(counts, name, count)
+        {
+            add_number(sum, name, counts);
+        }
     }
     return sum;
 }
@@ -178,7 +181,9 @@ static void add_service(json_t *sum, const struct survey *survey)
     json_t *hosts = json_array(), *known;
     size_t i;
     json_array_foreach(json_object_get(service, "hosts"), i, known)
+    {
         json_array_append_new(hosts, describe_host(survey, known));
+    }
     json_object_set(sum, "pid", json_object_get(service, "pid"));
     json_object_set(sum, "uptime_ms", json_object_get(service, "uptime_ms"));
     json_object_set_new(sum, "events", sum_events(hosts));
