@@ -75,32 +75,26 @@ static char *reserve_text(struct buf *buf, size_t length)
 }
 
 /* Written into the free space at once, where most texts fit. */
-static int append_printed(struct buf *buf, const char *format, va_list args)
+int buf_printf(struct buf *buf, const char *format, ...)
 {
+    char *room = buf_reserve(buf, 0);
     size_t free_bytes = buf->capacity - buf->start - buf->length;
-    char *room = free_bytes ? buf->memory + buf->start + buf->length : NULL;
-    va_list again;
-    va_copy(again, args);
+    va_list args;
+    va_start(args, format);
     int length = vsnprintf(room, free_bytes, format, args);
+    va_end(args);
     invariant(length >= 0, "buf: bad printf format");
     bool has_fitted = (size_t)length < free_bytes;
     room = reserve_text(buf, (size_t)length);
-    if (room && !has_fitted)
-        vsnprintf(room, (size_t)length + 1, format, again);
-    va_end(again);
     if (!room)
         return -ENOBUFS;
+    if (!has_fitted) {
+        va_start(args, format);
+        vsnprintf(room, (size_t)length + 1, format, args);
+        va_end(args);
+    }
     buf->length += (size_t)length;
     return 0;
-}
-
-int buf_printf(struct buf *buf, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    int result = append_printed(buf, format, args);
-    va_end(args);
-    return result;
 }
 
 void buf_consume(struct buf *buf, size_t bytes)
