@@ -1,4 +1,4 @@
-/* What the tests of the queue share: a store, a world of destinations that answer as they are told to, and an observer
+/* What the tests of the queue share: a world of destinations that answer as they are told to, and an observer
  * that counts. Times are short, and nothing is said about how long anything takes: tests wait for a state. */
 #pragma once
 
@@ -8,8 +8,6 @@
 #include "base/table.h"
 #include "delivery/queue.h"
 #include "mail/message.h"
-/* after test.h: it asserts */
-#include "delivery/fake_store.h"
 
 #define WAIT_MS 20000
 
@@ -32,7 +30,7 @@ struct seen {
 };
 
 static struct {
-    struct store store;
+    struct store *store;
     struct world world;
     struct seen seen;
     struct queue_options options;
@@ -178,7 +176,7 @@ static struct queue *open_queue(const char *owner)
     static const struct notice_options notices = {.host_name = "gw.test"};
     static const struct queue_observer observer = {
         .attempted = on_attempt, .noticed = on_notice, .troubled = on_trouble};
-    return queue_open(&fixture.options, &notices, &observer, &fixture.store,
+    return queue_open(&fixture.options, &notices, &observer, fixture.store,
                       fixture.delivery, str_of(owner));
 }
 

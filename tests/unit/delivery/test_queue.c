@@ -1,18 +1,22 @@
 /* The queue's transitions, over a store in memory. */
 #include "test.h"
 
+#include "delivery/fake_store.h"
 #include "delivery/queue_fixture.h"
+
+static struct store fake_store;
 
 /* Runs a test's body as a task, with a store and an open queue. */
 static int run_body(void *arg)
 {
-    fake_store_open(&fixture.store);
+    fixture.store = &fake_store;
+    fake_store_open(fixture.store);
     fixture.queue = open_queue("host1");
     (*(void (**)(void))arg)();
     if (fixture.queue)
         close_queue();
     assert_int_equal(fixture.world.active, 0);
-    fake_store_close(&fixture.store);
+    fake_store_close(fixture.store);
     return 0;
 }
 
@@ -38,9 +42,9 @@ static struct store_leg *add_old(const char *sender, const char *recipient, uint
     struct store_leg leg = leg_to(recipient);
     message.created_ms -= age_ms;
     leg.attempts = attempts;
-    fake_add(&fixture.store, &message, &leg, 1);
+    fake_add(fixture.store, &message, &leg, 1);
     queue_wake(fixture.queue);
-    return fake_leg(&fixture.store, fixture.store.leg_count);
+    return fake_leg(fixture.store, fixture.store->leg_count);
 }
 
 /* --- outcomes --- */
@@ -49,7 +53,7 @@ TEST(what_is_delivered_ends)
 {
     add("from@src.test", "to@dest.test");
     wait_for(fixture.seen.delivered == 1);
-    assert_int_equal(fake_left(&fixture.store), 0);
+    assert_int_equal(fake_left(fixture.store), 0);
     assert_int_equal(fixture.seen.noticed, 0);
     assert_int_equal(queue_status(fixture.queue).active, 0);
 }
@@ -58,13 +62,13 @@ TEST(what_is_refused_for_now_is_tried_again)
 {
     add("from@src.test", "to@full.test");
     wait_for(fixture.seen.deferred >= 3);
-    const struct store_leg *leg = fake_leg(&fixture.store, 1);
+    const struct store_leg *leg = fake_leg(fixture.store, 1);
     assert_true(leg->attempts >= 2);
     assert_string_equal(fixture.seen.last_reply, "452 4.2.2 mailbox full");
     fixture.world.is_back = true;
     wait_for(fixture.seen.delivered == 1);
     assert_int_equal(fixture.seen.failed, 0);
-    assert_int_equal(fake_left(&fixture.store), 0);
+    assert_int_equal(fake_left(fixture.store), 0);
 }
 
 TEST(what_is_refused_for_good_ends_and_its_sender_is_told)
@@ -75,7 +79,7 @@ TEST(what_is_refused_for_good_ends_and_its_sender_is_told)
     assert_int_equal(fixture.seen.noticed, 1);
     assert_int_equal(fixture.seen.last_action, NOTICE_FAILED);
     assert_int_equal(calls_to("src.test"), 1);
-    assert_int_equal(fake_left(&fixture.store), 0);
+    assert_int_equal(fake_left(fixture.store), 0);
 }
 
 TEST(nobody_is_told_when_there_is_nobody_to_tell)
@@ -86,7 +90,7 @@ TEST(nobody_is_told_when_there_is_nobody_to_tell)
     assert_int_equal(queue_add(fixture.queue, &message, &leg, 1), 0);
     wait_for(fixture.seen.failed == 1);
     assert_int_equal(fixture.seen.noticed, 0);
-    assert_int_equal(fake_left(&fixture.store), 0);
+    assert_int_equal(fake_left(fixture.store), 0);
 }
 
 TEST(a_notice_that_is_refused_ends_silently)
@@ -94,7 +98,7 @@ TEST(a_notice_that_is_refused_ends_silently)
     add("from@no.src.test", "to@no.test");
     wait_for(fixture.seen.failed == 2);
     assert_int_equal(fixture.seen.noticed, 1);
-    assert_int_equal(fake_left(&fixture.store), 0);
+    assert_int_equal(fake_left(fixture.store), 0);
 }
 
 TEST(what_is_too_old_is_tried_once_more_and_given_up)
@@ -103,7 +107,7 @@ TEST(what_is_too_old_is_tried_once_more_and_given_up)
     wait_for(fixture.seen.delivered == 1); /* the notice */
     assert_int_equal(calls_to("full.test"), 1);
     assert_int_equal(fixture.seen.failed, 1);
-    const struct store_message *notice = fixture.store.legs[1].message;
+    const struct store_message *notice = fixture.store->legs[1].message;
     assert_true(str_find(notice->parts[0], STR("Status: 4.4.7")) >= 0);
     assert_true(str_find(notice->parts[0], STR("452 4.2.2 mailbox full")) >= 0);
 }
@@ -168,7 +172,7 @@ TEST(success_is_left_to_the_peer_that_knows_DSN)
     leg.notify = DSN_NOTIFY_SUCCESS;
     assert_int_equal(queue_add(fixture.queue, &message, &leg, 1), 0);
     wait_for(fixture.seen.delivered == 1);
-    assert_int_equal(fake_left(&fixture.store), 0);
+    assert_int_equal(fake_left(fixture.store), 0);
     assert_int_equal(fixture.seen.noticed, 0);
 }
 
@@ -208,8 +212,8 @@ TEST(greylists_are_given_their_five_minutes)
     add("from@src.test", "to@full.test");
     uint64_t now_ms = unix_now_ms();
     wait_for(fixture.seen.deferred == 2);
-    assert_true(fake_leg(&fixture.store, 1)->next_ms >= now_ms + 5 * 60000);
-    assert_true(fake_leg(&fixture.store, 2)->next_ms <= now_ms + 2 * 60000);
+    assert_true(fake_leg(fixture.store, 1)->next_ms >= now_ms + 5 * 60000);
+    assert_true(fake_leg(fixture.store, 2)->next_ms <= now_ms + 2 * 60000);
 }
 
 TEST(what_was_tried_in_session_waits_its_first_back_off)
@@ -229,7 +233,7 @@ TEST(what_was_tried_in_session_waits_its_first_back_off)
 
 TEST(what_cannot_be_added_is_said_so)
 {
-    fixture.store.fails_with[FAKE_ADD] = -ENOSPC;
+    fixture.store->fails_with[FAKE_ADD] = -ENOSPC;
     struct store_message message = message_from("from@src.test");
     struct store_leg leg = leg_to("to@dest.test");
     assert_int_equal(queue_add(fixture.queue, &message, &leg, 1), -ENOSPC);
@@ -249,7 +253,7 @@ TEST(a_dead_destination_is_only_probed)
     /* Alone each would have been tried at least as often as the probes. */
     size_t attempts = 0;
     for (uint64_t id = 1; id <= 100; id++)
-        attempts += fake_leg(&fixture.store, id)->attempts;
+        attempts += fake_leg(fixture.store, id)->attempts;
     assert_true(attempts <= calls_to("down.test"));
     assert_int_equal(queue_status(fixture.queue).destinations_waiting <= 1, true);
     fixture.world.is_back = true;
@@ -273,7 +277,7 @@ TEST(the_old_at_a_dead_destination_are_given_up_by_its_probe)
         add_old("", "to@down.test", 60001, 2);
     wait_for(fixture.seen.failed == 40);
     assert_true(calls_to("down.test") < 20);
-    assert_int_equal(fake_left(&fixture.store), 0);
+    assert_int_equal(fake_left(fixture.store), 0);
 }
 
 TEST(none_is_given_up_untried)
@@ -299,7 +303,7 @@ TEST(a_message_that_is_refused_keeps_no_destination_waiting)
         add("from@src.test", "to@full.test");
     wait_for(fixture.seen.deferred >= 5);
     for (uint64_t id = 1; id <= 5; id++)
-        assert_true(fake_leg(&fixture.store, id)->attempts > 0);
+        assert_true(fake_leg(fixture.store, id)->attempts > 0);
     assert_int_equal(queue_status(fixture.queue).destinations_waiting, 0);
 }
 
@@ -333,7 +337,7 @@ TEST(memory_for_messages_is_bounded)
         struct store_message message = message_from("from@src.test");
         struct store_leg leg = leg_to("to@dest.test");
         leg.bytes = (uint64_t)100 * 1024 * 1024;
-        fake_add(&fixture.store, &message, &leg, 1);
+        fake_add(fixture.store, &message, &leg, 1);
     }
     queue_wake(fixture.queue);
     wait_for(fixture.seen.delivered == 6);
@@ -362,7 +366,7 @@ TEST(a_host_out_of_rate_counts_no_attempt)
     add("from@src.test", "to@slow.test");
     wait_for(calls_to("slow.test") >= 3);
     assert_int_equal(fixture.seen.deferred, 0);
-    assert_int_equal(fake_leg(&fixture.store, 1)->attempts, 0);
+    assert_int_equal(fake_leg(fixture.store, 1)->attempts, 0);
     fixture.world.is_back = true;
     wait_for(fixture.seen.delivered == 1);
 }
