@@ -1,6 +1,6 @@
 /* What a peer has said is asked in this order: its words (failure_texts.c), since half of the net says 5.7.1 or 554 to
  * whatever it does not like; its enhanced code; its reply code. What we have said ourselves has an enhanced code that we
- * chose, so only that is asked.
+ * chose, so its words are not asked.
  *
  * Enhanced codes: RFC 3463 and its registry (RFC 7372, 7504, 8616 …), and what Gmail and Exchange Online give beyond. */
 #include "failure.h"
@@ -18,7 +18,7 @@ struct enhanced_row {
 };
 
 /* The first row that fits decides. */
-static const struct enhanced_row peer_rows[] = {
+static const struct enhanced_row rows[] = {
     {"x.1.7", FAILURE_POLICY}, /* 1.7, 1.8: the sender's address */
     {"x.1.8", FAILURE_POLICY},
     {"x.1.9", FAILURE_CONTENT},
@@ -91,33 +91,10 @@ static const struct enhanced_row peer_rows[] = {
     {"x.7.x", FAILURE_POLICY},
 };
 
-/* smtp/replies.c and delivery/ say these. */
+/* Where ours mean something else than a peer's (delivery/mx.c). */
 static const struct enhanced_row own_rows[] = {
     {"5.1.2", FAILURE_DNS},  /* the domain does not exist */
     {"5.1.10", FAILURE_DNS}, /* null MX */
-    {"x.1.x", FAILURE_HARD},
-    {"x.2.2", FAILURE_QUOTA},
-    {"x.3.4", FAILURE_SIZE},
-    {"x.3.x", FAILURE_SOFT},
-    {"x.4.1", FAILURE_CONNECTION},
-    {"x.4.2", FAILURE_CONNECTION},
-    {"x.4.3", FAILURE_DNS},
-    {"x.4.4", FAILURE_DNS},
-    {"x.4.5", FAILURE_RATE},
-    {"x.4.6", FAILURE_LOOP},
-    {"x.4.7", FAILURE_SOFT},
-    {"x.4.x", FAILURE_CONNECTION},
-    {"x.5.3", FAILURE_RATE},
-    {"x.5.x", FAILURE_PROTOCOL},
-    {"x.6.x", FAILURE_CONTENT},
-    {"x.7.4", FAILURE_TLS},
-    {"x.7.5", FAILURE_TLS},
-    {"x.7.10", FAILURE_TLS},
-    {"4.7.0", FAILURE_RATE},
-    {"x.7.20", FAILURE_AUTHENTICATION},
-    {"x.7.23", FAILURE_AUTHENTICATION},
-    {"x.7.26", FAILURE_AUTHENTICATION},
-    {"x.7.x", FAILURE_POLICY},
 };
 
 /* The registered meaning of the bare codes (RFC 5321 section 4.2.3, RFC 7504). */
@@ -143,14 +120,17 @@ static bool fits(struct str pattern, struct str enhanced)
 }
 
 /* The row's class, or -1. */
-static int find_enhanced(const struct enhanced_row rows[], size_t count,
+static int find_enhanced(const struct enhanced_row table[], size_t count,
                          struct str enhanced)
 {
     for (size_t i = 0; i < count; i++)
-        if (fits(str_of(rows[i].pattern), enhanced))
-            return (int)rows[i].failure;
+        if (fits(str_of(table[i].pattern), enhanced))
+            return (int)table[i].failure;
     return -1;
 }
+
+#define FIND(table, enhanced)                                                              \
+    find_enhanced(table, sizeof(table) / sizeof *(table), enhanced)
 
 static enum failure_class find_code(int code)
 {
@@ -203,13 +183,10 @@ static struct str enhanced_code(const struct reply *reply)
 
 enum failure_class failure_classify(const struct reply *reply, bool is_from_peer)
 {
-    int found = is_from_peer ? find_text(reply) : -1;
+    struct str enhanced = enhanced_code(reply);
+    int found = is_from_peer ? find_text(reply) : FIND(own_rows, enhanced);
     if (found < 0)
-        found = is_from_peer
-                    ? find_enhanced(peer_rows, sizeof peer_rows / sizeof *peer_rows,
-                                    enhanced_code(reply))
-                    : find_enhanced(own_rows, sizeof own_rows / sizeof *own_rows,
-                                    str_of(reply->enhanced));
+        found = FIND(rows, enhanced);
     return found < 0 ? find_code(reply->code) : (enum failure_class)found;
 }
 
@@ -224,8 +201,7 @@ bool failure_is_hard_bounce(enum failure_class failure, const struct reply *repl
     };
     if (!reply_is_permanent(reply) || (failure != FAILURE_HARD && failure != FAILURE_DNS))
         return false;
-    return find_enhanced(address_rows, sizeof address_rows / sizeof *address_rows,
-                         enhanced_code(reply)) >= 0 ||
+    return FIND(address_rows, enhanced_code(reply)) >= 0 ||
            find_text(reply) == FAILURE_HARD;
 }
 
