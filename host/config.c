@@ -124,6 +124,14 @@ static bool is_verified(void *arg, const struct mailbox *destination)
     return config_is_destination(loading->config, destination);
 }
 
+static void load_keys(struct config *config, struct problem_list *problems)
+{
+    struct err err = {0};
+    config->keys = key_ring_load(config->keys_directory, &err);
+    if (!config->keys)
+        problem_add(problems, str_of(config->keys_directory), 0, 0, "%s", err.text);
+}
+
 struct config *config_load(const char *directory, enum config_mode mode,
                            struct problem_list *problems)
 {
@@ -151,8 +159,10 @@ struct config *config_load(const char *directory, enum config_mode mode,
         .postmaster =
             postmaster && postmaster->kind == NODE_TEXT ? postmaster->text : STR(""),
     };
-    if (root)
+    if (root) {
         config->rules = rule_set_load(directory, &vocabulary, problems);
+        load_keys(config, problems);
+    }
     if (problems->count > before || !config->rules) {
         config_release(config);
         return NULL;
@@ -238,6 +248,12 @@ struct worker *config_worker(const struct config *config, struct str name)
     return worker ? worker->worker : NULL;
 }
 
+const char *config_worker_version(const struct config *config, struct str name)
+{
+    const struct config_worker *worker = table_get(config->workers, name);
+    return worker ? worker->version : "";
+}
+
 struct config *config_keep(struct config *config)
 {
     config->references++;
@@ -258,5 +274,6 @@ void config_release(struct config *config)
     table_free(config->workers);
     if (config->rules)
         rule_set_release(config->rules);
+    key_ring_release(config->keys);
     arena_free(config->arena);
 }

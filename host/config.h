@@ -85,6 +85,8 @@ void config_release(struct config *config);
 
 /* The worker of this name, or NULL. */
 struct worker *config_worker(const struct config *config, struct str name);
+/* The SHA-256 of all that makes it, in hexadecimal; "" when there is no such worker. */
+const char *config_worker_version(const struct config *config, struct str name);
 /* The file of a module: "lib.tickets" is lib/tickets.lua below the scripts folder. */
 const char *config_module_path(const struct config *config, struct str name,
                                struct arena *arena);

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include "control.h"
+#include "durable.h"
 
 #include "base/loop.h"
 #include "base/mem.h"
@@ -110,12 +111,28 @@ static void watch_folder_of(struct watch *watch, struct arena *arena, const char
         watch_add(watch, arena_text(arena, (struct str){path, (size_t)(slash - path)}));
 }
 
-/* The rules, the scripts with their modules, and the certificates: by folder, since editors replace files. */
+struct key_folders {
+    struct watch *watch;
+    struct arena *arena;
+    const char *directory;
+};
+
+static void watch_folder_of_key(const struct signing_key *key, void *arg)
+{
+    const struct key_folders *folders = arg;
+    watch_add(folders->watch, arena_printf(folders->arena, "%s/%.*s", folders->directory,
+                                           STR_ARG(key->domain)));
+}
+
+/* The rules, the scripts with their modules, the keys and the certificates: by folder, since editors replace files. */
 static void watch_files(struct watch *watch, const struct config *config)
 {
     struct arena *arena = arena_new();
     watch_add(watch, config->directory);
     watch_add(watch, config->scripts_directory);
+    watch_add(watch, config->keys_directory);
+    struct key_folders keys = {watch, arena, config->keys_directory};
+    key_ring_each(config->keys, watch_folder_of_key, &keys);
     for (size_t i = 0; i < config->certificate_count; i++)
         watch_folder_of(watch, arena, config->certificates[i].chain_file);
     struct str name;
@@ -201,6 +218,7 @@ static int take_effect(struct serving *serving, struct config *config, struct er
     note_what_needs_a_restart(host->router.config, config);
     config_release(host->router.config);
     host->router.config = config;
+    durable_reconfigure(&host->router);
     note_rules(config);
     return 0;
 }
@@ -304,7 +322,8 @@ static int open_host(struct serving *serving, struct config *config, struct err 
     if (open_state_directory(config, err) < 0)
         return err->code;
     host->router.delivery = open_delivery(host, config, err);
-    if (!host->router.delivery || open_server(serving, config, err) < 0)
+    if (!host->router.delivery || durable_open(&host->router, err) < 0 ||
+        open_server(serving, config, err) < 0)
         return -1;
     serving->control = control_open(host, err);
     serving->watch = serving->control ? watch_open(err) : NULL;
@@ -374,6 +393,7 @@ static void close_host(struct serving *serving)
     if (host->server)
         shut_server_down(serving);
     worker_stop_all();
+    durable_close(&host->router, task_in_ms(host->router.config->shutdown_ms));
     control_close(serving->control);
     watch_close(serving->watch);
     if (host->router.delivery)

@@ -5,10 +5,8 @@
  * route_recipient_of_session() answers RCPT, route_message() answers the final dot, and route_one() between
  * them is the walk for one recipient. What goes wrong inside Postern is a 4xx (DESIGN.md 1: the promise).
  *
- * Until there is a durable queue, a soft failure is answered 4xx and the sender keeps the message; a
- * transaction takes one routed recipient by default, so that each gets its own honest answer. Where a domain
- * allows more, or a rule forwards to several, the least favourable answer stands for all: a temporary one
- * before a permanent one, a permanent one before success. */
+ * A soft failure goes to the queue, or is the sender's to try again where the rule says so (route_send.c); several
+ * recipients and destinations are put together in route_answer.c. */
 #include "route.h"
 
 #include <stdlib.h>
@@ -16,6 +14,8 @@
 
 #include "base/mem.h"
 #include "base/task.h"
+#include "delivery/srs.h"
+#include "mail/hop.h"
 #include "smtp/replies.h"
 
 /* --- a message on its way --- */
@@ -29,6 +29,7 @@ struct passage *passage_new(struct router *router, struct message *message)
     passage->message = message_keep(message);
     passage->trail = trail_new(message->arena, message->id);
     passage->recipients_max = UINT32_MAX;
+    list_init(&passage->legs);
     return passage;
 }
 
@@ -51,6 +52,9 @@ void passage_release(struct passage *passage)
 
 static struct reply begin(void *arg, struct smtp_transaction *transaction)
 {
+    const struct router *router = arg;
+    if (router->space && space_is_low(router->space))
+        return reply_low_space();
     transaction->handler_state = passage_new(arg, transaction->message);
     return reply_sender_ok();
 }
@@ -88,6 +92,54 @@ static struct reply refuse_recipient(struct passage *passage,
     return reply;
 }
 
+/* The client, and how many recipients it may name: the last that stands between RCPT and its 250. Whoever may not be
+ * refused for what is found out about him, may not be here either. */
+static struct reply admit_recipient(struct passage *passage,
+                                    const struct smtp_transaction *transaction,
+                                    const struct mailbox *recipient, unsigned allowed,
+                                    bool may_be_refused)
+{
+    struct reply refusal = route_verify_client(passage);
+    if (refusal.code && may_be_refused)
+        return refuse_recipient(passage, recipient, refusal);
+    if (allowed > passage->recipients_max)
+        allowed = passage->recipients_max;
+    if (transaction->recipient_count >= allowed && !transaction->wants_prdr)
+        return reply_too_many_recipients();
+    passage->recipients_max = allowed;
+    passage->may_be_refused = passage->may_be_refused || may_be_refused;
+    return reply_recipient_ok();
+}
+
+/* An address that SRS made here: what comes to it goes back to the sender it stands for. */
+static struct reply take_bounce(struct passage *passage,
+                                const struct smtp_transaction *transaction,
+                                struct smtp_recipient *recipient)
+{
+    struct router *router = passage->router;
+    struct arena *arena = passage->message->arena;
+    struct mailbox *original = arena_new_of(arena, struct mailbox);
+    uint64_t now_ms = unix_now_ms();
+    switch (srs_decode(router->secret, &recipient->mailbox, now_ms, arena, original)) {
+    case SRS_FORGED:
+        return refuse_recipient(passage, &recipient->mailbox, reply_srs_forged());
+    case SRS_EXPIRED:
+        return refuse_recipient(passage, &recipient->mailbox, reply_srs_expired());
+    case SRS_OK:
+        break;
+    }
+    if (router->bounces && !rate_take(router->bounces, original->text, now_ms))
+        return refuse_recipient(passage, &recipient->mailbox, reply_srs_rate());
+    recipient->route = original;
+    return admit_recipient(passage, transaction, &recipient->mailbox, 1, false);
+}
+
+static bool is_srs(const struct passage *passage, const struct mailbox *recipient)
+{
+    return passage->router->secret && srs_is_address(recipient) &&
+           route_is_ours(passage, recipient->domain);
+}
+
 static struct reply route_recipient_of_session(void *arg,
                                                struct smtp_transaction *transaction,
                                                struct smtp_recipient *recipient)
@@ -98,8 +150,12 @@ static struct reply route_recipient_of_session(void *arg,
     struct rule_question question = {.recipient = &recipient->mailbox,
                                      .envelope = passage->message};
     struct rule_match match = {0};
-    switch (rule_set_match(passage->config->rules, &question, passage->message->arena,
-                           &match)) {
+    enum rule_found found =
+        rule_set_match(passage->config->rules, &question, passage->message->arena, &match);
+    bool has_own_rule = found == RULE_FOUND && match.step == RULE_BY_ADDRESS;
+    if (is_srs(passage, &recipient->mailbox) && !has_own_rule)
+        return take_bounce(passage, transaction, recipient);
+    switch (found) {
     case RULE_NO_DOMAIN:
         return refuse_recipient(passage, &recipient->mailbox, reply_relay_denied());
     case RULE_NO_RECIPIENT:
@@ -114,111 +170,54 @@ static struct reply route_recipient_of_session(void *arg,
     case RULE_MAYBE:
         break;
     }
-    bool is_postmaster = route_is_postmaster(&recipient->mailbox);
-    struct reply refusal = route_verify_client(passage);
-    if (refusal.code && !is_postmaster)
-        return refuse_recipient(passage, &recipient->mailbox, refusal);
-    unsigned allowed = match.domain->recipients_per_transaction;
-    if (allowed > passage->recipients_max)
-        allowed = passage->recipients_max;
-    if (transaction->recipient_count >= allowed)
-        return reply_too_many_recipients();
-    passage->recipients_max = allowed;
-    passage->may_be_refused = passage->may_be_refused || !is_postmaster;
-    return reply_recipient_ok();
+    return admit_recipient(passage, transaction, &recipient->mailbox,
+                           match.domain->recipients_per_transaction,
+                           !route_is_postmaster(&recipient->mailbox));
 }
 
 /* --- send --- */
 
-struct reply route_upstream_refusal(const struct reply *upstream)
-{
-    struct reply reply = *upstream;
-    if (reply.code ==
-        421) /* the upstream closes its connection; we do not close the sender's */
-        reply.code = 451;
-    return reply;
-}
-
-struct reply route_delivery_reply(const struct passage *passage,
-                                  const struct delivery_result *result)
-{
-    if (result->status == DELIVERY_OK)
-        return reply_message_forwarded(passage->message->id);
-    return route_upstream_refusal(&result->reply);
-}
-
-void route_send(struct passage *passage, const struct mailbox *destination,
-                struct str headers, struct arena *arena, struct delivery_result *result)
-{
-    const struct message *message = passage->message;
-    size_t part_count = passage->content_count + 2;
-    struct str *parts = arena_array(arena, struct str, part_count + 1);
-    parts[0] = message->trace;
-    parts[1] = headers;
-    memcpy(parts + 2, passage->content, passage->content_count * sizeof *parts);
-    struct delivery_request request = {
-        .reverse_path = &message->reverse_path,
-        .recipient = destination,
-        .parts = parts,
-        .part_count = part_count,
-        .is_8bit = message->is_8bit,
-        .is_utf8 = message->is_utf8,
-        .message_id = message->id,
-    };
-    delivery_send(passage->router->delivery, &request, arena, result);
-    if (result->status == DELIVERY_OK)
-        EVENT(passage->trail, STATUS_MESSAGE_FORWARDED, FIELD("to", destination->text),
-              FIELD("peer", result->peer), FIELD("tls", result->tls),
-              FIELD("reply", reply_line(&result->reply, arena)),
-              FIELD_NUMBER("ms", result->duration_ms));
-    else
-        EVENT(passage->trail, STATUS_DELIVERY_FAILED, FIELD("to", destination->text),
-              FIELD("peer", result->peer),
-              FIELD("reply", reply_line(&result->reply, arena)),
-              FIELD_NUMBER("ms", result->duration_ms));
-}
-
-struct leg {
+struct errand {
     struct passage *passage;
+    struct outcome *outcome;
     const struct mailbox *destination;
-    struct reply reply;
+    struct leg *leg;
 };
 
-static int send_leg(void *arg)
+static int run_errand(void *arg)
 {
-    struct leg *leg = arg;
+    struct errand *errand = arg;
     struct arena *arena = arena_new();
-    struct delivery_result result = {0};
-    route_send(leg->passage, leg->destination, STR(""), arena, &result);
-    leg->reply = route_delivery_reply(leg->passage, &result);
+    errand->leg = route_forward(errand->passage, errand->outcome, errand->destination,
+                                STR(""), arena);
     arena_free(arena);
     return 0;
 }
 
-/* How unfavourable an answer is: see the head of this file. */
-static int weight(const struct reply *reply)
+/* To each destination at once; what comes of them as one reply. */
+static void send_to_all(struct passage *passage, struct outcome *outcome,
+                        const struct mailbox *destinations, size_t count)
 {
-    return reply_is_temporary(reply) ? 2 : reply_is_permanent(reply) ? 1 : 0;
-}
-
-static struct reply send_to_all(struct passage *passage, const struct rule *rule)
-{
-    size_t count = rule->destination_count;
-    struct leg *legs = arena_array(passage->message->arena, struct leg, count);
-    struct task_job *jobs = arena_array(passage->message->arena, struct task_job, count);
+    struct arena *arena = passage->message->arena;
+    struct errand *errands = arena_array(arena, struct errand, count);
+    struct task_job *jobs = arena_array(arena, struct task_job, count);
     for (size_t i = 0; i < count; i++) {
-        legs[i] = (struct leg){passage, &rule->destinations[i], {0}};
-        jobs[i] = (struct task_job){send_leg, &legs[i], 0};
+        errands[i] = (struct errand){passage, outcome, &destinations[i], NULL};
+        jobs[i] = (struct task_job){run_errand, &errands[i], 0};
     }
+    outcome->action = STR("forward");
+    outcome->is_for_rule = true;
     if (count == 1)
-        send_leg(&legs[0]);
+        run_errand(&errands[0]);
     else
         task_gather("leg", jobs, count);
-    size_t answer = 0;
-    for (size_t i = 1; i < count; i++)
-        if (weight(&legs[i].reply) > weight(&legs[answer].reply))
-            answer = i;
-    return legs[answer].reply;
+    struct route_tally tally = {0};
+    struct reply *replies = arena_array(arena, struct reply, count);
+    for (size_t i = 0; i < count; i++) {
+        replies[i] = route_leg_reply(passage, errands[i].leg);
+        route_tally_add(&tally, &replies[i]);
+    }
+    outcome->reply = *route_tally_answer(&tally);
 }
 
 /* --- decide --- */
@@ -230,13 +229,51 @@ static const char *step_name(enum rule_step step)
     return names[step];
 }
 
+static void through_worker(struct passage *passage, struct outcome *outcome,
+                           const struct rule_match *match)
+{
+    struct worker_outcome ended = {0};
+    struct str name = match->rule->worker;
+    outcome->action = STR("worker");
+    outcome->worker = name;
+    outcome->worker_version = str_of(config_worker_version(passage->config, name));
+    outcome->reply = route_through_worker(passage, outcome, match,
+                                          config_worker(passage->config, name), &ended);
+    outcome->worker_outcome = str_of(worker_result_name(ended.result));
+}
+
+static void drop(struct passage *passage, struct outcome *outcome, const struct rule *rule)
+{
+    outcome->action = STR("drop");
+    outcome->status = "dropped";
+    outcome->reply = reply_message_accepted(passage->message->id);
+    EVENT(passage->trail, STATUS_MESSAGE_DROPPED,
+          FIELD("to", outcome->recipient->mailbox.text), FIELD("rule", rule->name));
+}
+
+static void reject(struct passage *passage, struct outcome *outcome,
+                   const struct rule *rule)
+{
+    outcome->action = STR("reject");
+    outcome->status = "rejected";
+    outcome->reply = reply_rejected(rule->reject_text);
+    EVENT(passage->trail, STATUS_MESSAGE_REJECTED,
+          FIELD("to", outcome->recipient->mailbox.text), FIELD("rule", rule->name),
+          FIELD("reason", rule->reject_text));
+}
+
 /* The walk of one message for one recipient. */
-static struct reply route_one(struct passage *passage, const struct mailbox *recipient)
+static void route_one(struct passage *passage, struct outcome *outcome)
 {
     struct message *message = passage->message;
-
+    const struct smtp_recipient *recipient = outcome->recipient;
+    if (recipient->route) { /* a bounce: take_bounce() */
+        send_to_all(passage, outcome, recipient->route, 1);
+        outcome->rule = STR("SRS");
+        return;
+    }
     struct rule_question question = {
-        .recipient = recipient,
+        .recipient = &recipient->mailbox,
         .envelope = message,
         .message = message,
         .auth = passage->verdict ? &passage->auth : NULL,
@@ -244,32 +281,59 @@ static struct reply route_one(struct passage *passage, const struct mailbox *rec
     struct rule_match match = {0};
     enum rule_found found =
         rule_set_match(passage->config->rules, &question, message->arena, &match);
-    if (found == RULE_TOO_COSTLY)
-        return reply_rule_too_costly();
-    if (found != RULE_FOUND)
-        return reply_unknown_recipient();
+    if (found != RULE_FOUND) {
+        outcome->reply =
+            found == RULE_TOO_COSTLY ? reply_rule_too_costly() : reply_unknown_recipient();
+        outcome->status = found == RULE_TOO_COSTLY ? "deferred" : "rejected";
+        return;
+    }
     const struct rule *rule = match.rule;
-    EVENT(passage->trail, STATUS_RULE_MATCHED, FIELD("to", recipient->text),
+    outcome->rule = rule->name;
+    outcome->on_soft_failure = rule->on_soft_failure;
+    EVENT(passage->trail, STATUS_RULE_MATCHED, FIELD("to", recipient->mailbox.text),
           FIELD("rule", rule->name), FIELD("by", str_of(step_name(match.step))));
 
     switch (rule->action) {
     case RULE_FORWARD:
-        return send_to_all(passage, rule);
-    case RULE_WORKER: {
-        struct worker_outcome outcome = {0};
-        return route_through_worker(passage, recipient, &match,
-                                    config_worker(passage->config, rule->worker), &outcome);
-    }
+        send_to_all(passage, outcome, rule->destinations, rule->destination_count);
+        break;
+    case RULE_WORKER:
+        through_worker(passage, outcome, &match);
+        break;
     case RULE_DROP:
-        EVENT(passage->trail, STATUS_MESSAGE_DROPPED, FIELD("to", recipient->text),
-              FIELD("rule", rule->name));
-        return reply_message_accepted(message->id);
+        drop(passage, outcome, rule);
+        break;
     case RULE_REJECT:
+        reject(passage, outcome, rule);
         break;
     }
-    EVENT(passage->trail, STATUS_MESSAGE_REJECTED, FIELD("to", recipient->text),
-          FIELD("rule", rule->name), FIELD("reason", rule->reject_text));
-    return reply_rejected(rule->reject_text);
+}
+
+static void open_outcomes(struct passage *passage,
+                          const struct smtp_transaction *transaction)
+{
+    struct arena *arena = passage->message->arena;
+    size_t count = transaction->recipient_count;
+    struct smtp_recipient *recipients = arena_array(arena, struct smtp_recipient, count);
+    passage->outcomes = arena_array(arena, struct outcome, count);
+    passage->outcome_count = count;
+    for (size_t i = 0; i < count; i++) {
+        recipients[i] = transaction->recipients[i];
+        passage->outcomes[i].recipient = &recipients[i];
+    }
+}
+
+/* Why the message is refused for all of its recipients; code 0 to go on. */
+static struct reply refuse_message(struct passage *passage)
+{
+    struct reply refusal = route_verify_message(passage);
+    if (refusal.code && passage->may_be_refused)
+        return refusal;
+    if (passage->router->secret)
+        passage->own_hops = hop_count(passage->router->secret, &passage->message->header);
+    if (passage->own_hops >= passage->config->own_hops_max)
+        return reply_own_loop();
+    return (struct reply){0};
 }
 
 static struct reply route_message(void *arg, struct smtp_transaction *transaction)
@@ -277,27 +341,29 @@ static struct reply route_message(void *arg, struct smtp_transaction *transactio
     (void)arg;
     struct passage *passage = transaction->handler_state;
     struct message *message = passage->message;
+    open_outcomes(passage, transaction);
     EVENT(passage->trail, STATUS_MESSAGE_RECEIVED,
           FIELD("from", message->reverse_path.text),
           FIELD("to", transaction->recipients[0].mailbox.text),
           FIELD("helo", message->client.helo), FIELD_NUMBER("size", message->raw->length),
           FIELD_NUMBER("recipients", transaction->recipient_count));
 
-    struct reply answer = route_verify_message(passage);
-    bool is_refused = answer.code != 0 && passage->may_be_refused;
-    if (!is_refused)
-        answer = (struct reply){0};
-    if (is_refused)
+    struct reply answer = refuse_message(passage);
+    if (answer.code) {
         EVENT(passage->trail, STATUS_MESSAGE_REJECTED,
               FIELD("reason", reply_line(&answer, message->arena)));
-    for (size_t i = 0; i < transaction->recipient_count && !is_refused; i++) {
-        struct reply reply = route_one(passage, &transaction->recipients[i].mailbox);
-        if (!answer.code || weight(&reply) > weight(&answer))
-            answer = reply;
+        for (size_t i = 0; i < passage->outcome_count; i++)
+            passage->outcomes[i].status =
+                reply_is_temporary(&answer) ? "deferred" : "rejected";
+    } else {
+        for (size_t i = 0; i < passage->outcome_count; i++)
+            route_one(passage, &passage->outcomes[i]);
+        answer = route_answer(passage, transaction);
     }
     EVENT(passage->trail, STATUS_MESSAGE_ANSWERED,
           FIELD("reply", reply_line(&answer, message->arena)),
           FIELD_NUMBER("ms", unix_now_ms() - message->received_at));
+    route_record(passage, &answer);
     return answer;
 }
 

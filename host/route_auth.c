@@ -8,6 +8,7 @@
 #include "auth/verify.h"
 #include "base/mem.h"
 #include "base/task.h"
+#include "mail/domain.h"
 #include "smtp/replies.h"
 #include "worker/wire.h"
 
@@ -77,6 +78,21 @@ struct rule_auth route_rule_auth(const struct auth_verdict *verdict)
     };
 }
 
+/* Whether the reverse-path is no lie: SPF passed for it, or its domain, or one above it, signed the message. */
+static bool is_sender_known(const struct mailbox *sender,
+                            const struct auth_verdict *verdict)
+{
+    if (sender->is_null)
+        return false;
+    if (verdict->spf.result == AUTH_PASS && !verdict->spf.is_of_helo)
+        return true;
+    for (size_t i = 0; i < verdict->dkim_count; i++)
+        if (verdict->dkim[i].result == AUTH_PASS &&
+            domain_is_within(sender->domain, verdict->dkim[i].domain))
+            return true;
+    return false;
+}
+
 /* Fields that only we may write, and did not, are left out of what goes on. */
 static void leave_out_forged_fields(struct passage *passage)
 {
@@ -125,6 +141,7 @@ struct reply route_verify_message(struct passage *passage)
                     verdict) < 0)
         return reply_local_error();
     passage->auth = route_rule_auth(verdict);
+    passage->is_sender_known = is_sender_known(&message->reverse_path, verdict);
     struct auth_decision decision = auth_policy_decide(options, message, verdict);
     verdict->is_arc_overridden = decision.is_arc_overridden;
     verdict->is_quarantined = decision.is_quarantined;

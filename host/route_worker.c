@@ -17,9 +17,14 @@
 /* One run of a worker; freed at its end, which may come after the session's. */
 struct worker_passage {
     struct passage *passage;
-    struct mailbox recipient;
+    struct outcome *outcome;
     bool has_replied;
 };
+
+static const struct mailbox *recipient_of(const struct worker_passage *run)
+{
+    return &run->outcome->recipient->mailbox;
+}
 
 static void refuse(struct worker_answer *answer, const char *code, struct str text)
 {
@@ -27,20 +32,19 @@ static void refuse(struct worker_answer *answer, const char *code, struct str te
         (struct worker_answer){.code = str_of(code), .text = text, .is_permanent = true};
 }
 
-static void answer_with_result(const struct delivery_result *result, struct arena *arena,
-                               struct worker_answer *answer)
+static void answer_with_leg(const struct leg *leg, struct arena *arena,
+                            struct worker_answer *answer)
 {
-    answer->is_ok = result->status == DELIVERY_OK;
-    answer->is_permanent = result->status == DELIVERY_PERMANENT;
+    answer->is_ok = leg_is_sent(leg);
+    answer->is_permanent = leg->fate == LEG_REFUSED;
     if (answer->is_ok)
         return;
     answer->code = STR("E_DELIVERY_FAILED");
-    answer->reply = result->reply;
-    answer->text =
-        result->peer.length
-            ? str_of(arena_printf(arena, "%.*s said: %.*s", STR_ARG(result->peer),
-                                  STR_ARG(reply_line(&result->reply, arena))))
-            : reply_line(&result->reply, arena);
+    answer->reply = leg->reply;
+    answer->text = leg->peer.length
+                       ? str_of(arena_printf(arena, "%.*s said: %.*s", STR_ARG(leg->peer),
+                                             STR_ARG(reply_line(&leg->reply, arena))))
+                       : reply_line(&leg->reply, arena);
 }
 
 /* --- forward --- */
@@ -93,11 +97,10 @@ static void forward(void *arg, struct str recipient, const struct worker_header 
     buf_init(&lines, HEADERS_BYTES_MAX);
     if (read_destination(run, recipient, arena, &destination, answer) &&
         write_headers(headers, header_count, &lines, arena, answer)) {
-        struct delivery_result result = {0};
-        route_send(run->passage, &destination, buf_view(&lines), arena, &result);
-        run->passage->sent_count += result.status == DELIVERY_OK;
         answer->message_id = run->passage->message->id;
-        answer_with_result(&result, arena, answer);
+        answer_with_leg(route_forward(run->passage, run->outcome, &destination,
+                                      buf_view(&lines), arena),
+                        arena, answer);
     }
     buf_free(&lines);
 }
@@ -133,7 +136,7 @@ static struct str compose(const struct worker_passage *run,
             (struct compose_header){reply->headers[i].name, reply->headers[i].value};
     struct str id = message_new_id(arena);
     struct compose_reply parts = {
-        .from = reply->from.length ? reply->from : run->recipient.text,
+        .from = reply->from.length ? reply->from : recipient_of(run)->text,
         .to = reply->to.length ? reply->to : original->reverse_path.text,
         .subject = reply->subject,
         .text = reply->text,
@@ -167,27 +170,34 @@ static void send_reply(struct worker_passage *run, struct str content, struct st
 {
     static const struct mailbox null_path = {.is_null = true};
     struct passage *passage = run->passage;
-    const struct mailbox *sender = &passage->message->reverse_path;
-    struct delivery_request request = {
+    struct str parts[REPLY_PART_COUNT] = {[REPLY_CONTENT] = content};
+    struct outgoing outgoing = {
+        .outcome = run->outcome,
         .reverse_path =
             &null_path, /* RFC 3834 section 3.3: an automatic reply is not to be replied to */
-        .recipient = sender,
-        .parts = &content,
-        .part_count = 1,
+        .destination = &passage->message->reverse_path,
+        .parts = parts,
+        .part_count = REPLY_PART_COUNT,
         .is_8bit = str_has_8bit(content),
         .is_utf8 = passage->message->is_utf8,
-        .message_id = id,
+        .is_reply = true,
+        .id = id,
     };
-    struct delivery_result result = {0};
-    delivery_send(passage->router->delivery, &request, arena, &result);
+    if (route_sign(passage, recipient_of(run), content, arena, &parts[REPLY_SIGNATURES]) <
+        0) {
+        *answer = (struct worker_answer){.code = STR("E_DELIVERY_FAILED"),
+                                         .text = STR("reply: it could not be signed")};
+        run->has_replied = false;
+        return;
+    }
+    const struct leg *leg = route_send(passage, &outgoing, arena);
     answer->message_id = id;
-    answer_with_result(&result, arena, answer);
-    EVENT(passage->trail, answer->is_ok ? STATUS_MESSAGE_REPLIED : STATUS_DELIVERY_FAILED,
-          FIELD("to", sender->text), FIELD("reply_id", id), FIELD("peer", result.peer),
-          FIELD("reply", reply_line(&result.reply, arena)));
-    passage->sent_count += answer->is_ok;
+    answer_with_leg(leg, arena, answer);
+    if (answer->is_ok)
+        EVENT(passage->trail, STATUS_MESSAGE_REPLIED, FIELD("to", leg->destination.text),
+              FIELD("reply_id", id));
     /* A temporary failure may be tried again by the script; nothing was said to the sender. */
-    run->has_replied = result.status != DELIVERY_TEMPORARY;
+    run->has_replied = leg->fate != LEG_DEFERRED;
 }
 
 static void reply(void *arg, const struct worker_reply *asked, struct arena *arena,
@@ -207,7 +217,7 @@ static void reply(void *arg, const struct worker_reply *asked, struct arena *are
         else
             id = take_raw(run, asked->raw, arena, &content, &err);
         if (id.length && reply_check_raw(buf_view(&content), run->passage->message,
-                                         &run->recipient, &err) == 0) {
+                                         recipient_of(run), &err) == 0) {
             send_reply(run, buf_view(&content), id, arena, answer);
         } else {
             run->has_replied = false;
@@ -235,30 +245,42 @@ static void end_run(void *arg)
 
 /* --- the run --- */
 
-static struct reply reply_to_outcome(struct passage *passage,
-                                     const struct worker_outcome *outcome, bool has_sent)
+static bool has_sent(const struct passage *passage, const struct outcome *outcome)
 {
-    switch (outcome->result) {
+    list_foreach (node, (struct list *)&passage->legs) {
+        const struct leg *leg = list_entry(node, struct leg, node);
+        if (leg->outcome == outcome && leg_is_sent(leg))
+            return true;
+    }
+    return false;
+}
+
+static struct reply reply_to_end(struct passage *passage, struct outcome *outcome,
+                                 const struct worker_outcome *ended)
+{
+    switch (ended->result) {
     case WORKER_OK:
-        if (!has_sent)
+        if (!has_sent(passage, outcome))
             EVENT(passage->trail, STATUS_MESSAGE_HANDLED,
-                  FIELD_NUMBER("actions", outcome->action_count));
+                  FIELD_NUMBER("actions", ended->action_count));
         return reply_message_accepted(passage->message->id);
     case WORKER_REJECTED:
-        EVENT(passage->trail, STATUS_MESSAGE_REJECTED, FIELD("reason", outcome->text));
-        return reply_rejected(outcome->text);
+        outcome->status = "rejected";
+        EVENT(passage->trail, STATUS_MESSAGE_REJECTED, FIELD("reason", ended->text));
+        return reply_rejected(ended->text);
     case WORKER_EXCEPTION:
-        if (outcome->upstream.code)
-            return route_upstream_refusal(&outcome->upstream);
+        if (ended->upstream.code)
+            return route_upstream_refusal(&ended->upstream);
         break;
     default:
         break;
     }
+    outcome->status = "error";
     return reply_worker_failed();
 }
 
 static struct worker_email email_of(const struct passage *passage,
-                                    const struct mailbox *recipient,
+                                    const struct outcome *outcome,
                                     const struct rule_match *match)
 {
     struct worker_capture *captures =
@@ -268,7 +290,7 @@ static struct worker_email email_of(const struct passage *passage,
             (struct worker_capture){match->captures[i].name, match->captures[i].value};
     return (struct worker_email){
         .message = passage->message,
-        .recipient = *recipient,
+        .recipient = outcome->recipient->mailbox,
         .captures = captures,
         .capture_count = match->capture_count,
         .can_be_forwarded = true,
@@ -279,26 +301,24 @@ static struct worker_email email_of(const struct passage *passage,
     };
 }
 
-struct reply route_through_worker(struct passage *passage, const struct mailbox *recipient,
+struct reply route_through_worker(struct passage *passage, struct outcome *outcome,
                                   const struct rule_match *match, struct worker *worker,
-                                  struct worker_outcome *outcome)
+                                  struct worker_outcome *ended)
 {
     static const struct worker_actions verbs = {
         .forward = forward, .reply = reply, .log = log_line, .end = end_run};
     struct worker_passage *run = mem_zero(1, sizeof *run);
     run->passage = passage_keep(passage);
-    run->recipient = *recipient;
+    run->outcome = outcome;
     struct worker_actions actions = verbs;
     actions.arg = run;
-    struct worker_email email = email_of(passage, recipient, match);
-    unsigned sent_before =
-        passage->sent_count; /* the run may be freed before worker_run returns */
-    int result = worker_run(worker, &email, &actions, passage->message->arena, outcome);
+    struct worker_email email = email_of(passage, outcome, match);
+    int result = worker_run(worker, &email, &actions, passage->message->arena, ended);
     if (result < 0)
         return reply_shutting_down();
     EVENT(passage->trail, STATUS_WORKER_ENDED, FIELD("worker", worker_name(worker)),
-          FIELD("outcome", str_of(worker_result_name(outcome->result))),
-          FIELD("why", outcome->text), FIELD_NUMBER("actions", outcome->action_count),
-          FIELD_NUMBER("cpu_us", outcome->cpu_us));
-    return reply_to_outcome(passage, outcome, passage->sent_count > sent_before);
+          FIELD("outcome", str_of(worker_result_name(ended->result))),
+          FIELD("why", ended->text), FIELD_NUMBER("actions", ended->action_count),
+          FIELD_NUMBER("cpu_us", ended->cpu_us));
+    return reply_to_end(passage, outcome, ended);
 }

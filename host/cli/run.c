@@ -41,12 +41,14 @@ static void capture(void *arg, const struct delivery_request *request, struct ar
     struct trial *trial = arg;
     json_t *to = cli_json_bytes(request->recipient->text);
     if (str_equal(request->message_id, trial->message->id))
-        json_array_append_new(trial->forwards,
-                              json_pack("{s:o, s:o}", "to", to, "headers",
-                                        json_headers(request->parts[1], arena)));
+        json_array_append_new(
+            trial->forwards,
+            json_pack("{s:o, s:o}", "to", to, "headers",
+                      json_headers(request->parts[FORWARD_HEADERS], arena)));
     else
-        json_array_append_new(trial->replies, json_pack("{s:o, s:o}", "to", to, "raw",
-                                                        cli_json_bytes(request->parts[0])));
+        json_array_append_new(trial->replies,
+                              json_pack("{s:o, s:o}", "to", to, "raw",
+                                        cli_json_bytes(request->parts[REPLY_CONTENT])));
     result->status = DELIVERY_OK;
     result->reply = reply_make(250, "2.0.0", "captured");
 }
@@ -103,13 +105,14 @@ static int run(void *arg)
     struct passage *passage = passage_new(&router, trial->message);
     route_verify_message(passage);
     struct rule_match match = {0};
-    struct worker_outcome outcome = {0};
-    struct reply reply =
-        route_through_worker(passage, &trial->recipient, &match,
-                             ((struct config_worker *)worker)->worker, &outcome);
+    struct worker_outcome ended = {0};
+    struct smtp_recipient recipient = {.mailbox = trial->recipient};
+    struct outcome outcome = {.recipient = &recipient};
+    struct reply reply = route_through_worker(
+        passage, &outcome, &match, ((struct config_worker *)worker)->worker, &ended);
     while (passage->references > 1) /* waitUntil functions */
         task_sleep(POLL_MS);
-    int exit_code = print_outcome(trial, passage, &outcome, &reply);
+    int exit_code = print_outcome(trial, passage, &ended, &reply);
     passage_release(passage);
     worker_stop_all();
     delivery_close(router.delivery);

@@ -134,6 +134,13 @@ size_t rule_set_domain_count(const struct rule_set *set)
     return table_count(set->domains);
 }
 
+const struct domain_rules *rule_set_find_domain(const struct rule_set *set,
+                                                struct str domain)
+{
+    const struct domain *found = table_get(set->domains, domain);
+    return found ? &found->rules : NULL;
+}
+
 const struct domain_rules *rule_set_domain(const struct rule_set *set, size_t n)
 {
     const struct domain *domain = set->first_domain;

@@ -116,5 +116,8 @@ enum rule_found rule_set_match(const struct rule_set *set,
 /* Of the rules that are enabled. */
 size_t rule_set_rule_count(const struct rule_set *set);
 size_t rule_set_domain_count(const struct rule_set *set);
+/* The domain of this name, in normal form; NULL when it is not ours. */
+const struct domain_rules *rule_set_find_domain(const struct rule_set *set,
+                                                struct str domain);
 /* The n-th domain, for listings; NULL past the last. */
 const struct domain_rules *rule_set_domain(const struct rule_set *set, size_t n);

@@ -38,6 +38,19 @@
     X(MESSAGE_REPLIED, "message.replied", INFO, "An upstream took a worker's reply.")      \
     X(DELIVERY_FAILED, "delivery.failed", WARN,                                            \
       "An upstream refused, or could not be reached.")                                     \
+    X(MESSAGE_SENT_BEFORE, "message.sent_before", INFO,                                    \
+      "Its sender came again, and this leg had been sent: not once more.")                 \
+    X(SENDER_NOT_REWRITTEN, "sender.not_rewritten", WARN,                                  \
+      "The reverse-path is too long for SRS and stays; the next hop may find SPF to "      \
+      "fail.")                                                                             \
+    X(MESSAGE_QUEUED, "message.queued", INFO,                                              \
+      "Nobody took it for now: it is on stable storage and will be tried again.")          \
+    X(DELIVERY_GIVEN_UP, "delivery.given_up", WARN,                                        \
+      "A queued message was refused for good, or is too old.")                             \
+    X(NOTICE_QUEUED, "notice.queued", INFO,                                                \
+      "A delivery status notification goes to the sender.")                                \
+    X(QUEUE_TROUBLED, "queue.troubled", ERROR,                                             \
+      "Something of the queue, the store or the keys needs an administrator.")             \
     X(MESSAGE_DROPPED, "message.dropped", INFO, "A rule dropped the message.")             \
     X(MESSAGE_REJECTED, "message.rejected", INFO,                                          \
       "A rule or a worker rejected the message.")                                          \

@@ -50,6 +50,7 @@ class Rules:
             "state": str(self.state),
             "scripts": str(self.scripts),
             "auth": "off",
+            "forwarding": {"srs": False},
         }
         if upstream:
             self.host["routes"] = {"*": {"host": "127.0.0.1", "port": upstream, "tls": "none"}}

@@ -15,7 +15,7 @@ def served(tmp_path, fake_dns, destination, serve):
         "dns": {"resolver": fake_dns.resolver, "timeout": "2s"},
         "delivery": {"port": destination.port, "tls": "none", "connect_timeout": "2s"},
     })
-    rules.domain("gate.test", {"to": "ben@", "forward": "ben@dest.test"})
+    rules.domain("gate.test", {"to": "ben@", "forward": "ben@dest.test", "on_soft_failure": "defer"})
     return serve(rules)
 
 

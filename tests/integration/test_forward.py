@@ -20,7 +20,8 @@ def trace_of(received, sent):
 
 @pytest.fixture
 def gateway(rules, serve):
-    rules.domain("gate.test", {"to": "ben@", "forward": "ben@dest.test"})
+    rules.domain("gate.test", {"to": "ben@", "forward": "ben@dest.test"},
+                 {"to": "late@", "forward": "ben@dest.test", "on_soft_failure": "defer"})
     return serve(rules)
 
 
@@ -33,7 +34,7 @@ def test_the_corpus_arrives_byte_for_byte(gateway, destination):
             session.sendmail(SENDER, "ben@gate.test", path.read_bytes(), mail_options=["BODY=8BITMIME"])
     assert len(destination.mails) == len(messages)
     for path, mail in zip(messages, destination.mails):
-        assert trace_of(mail.content, path.read_bytes()) == [b"Received"], path.name
+        assert trace_of(mail.content, path.read_bytes()) == [b"X-Postern-Hop", b"Received"], path.name
         assert (mail.sender, mail.recipient) == (SENDER, "ben@dest.test")
 
 
@@ -55,7 +56,7 @@ ODD = {
 def test_an_odd_message_arrives_byte_for_byte(gateway, destination, sent):
     with gateway.connect() as session:
         session.sendmail(SENDER, "ben@gate.test", sent, mail_options=["BODY=8BITMIME"])
-    assert trace_of(destination.mails[0].content, sent) == [b"Received"]
+    assert trace_of(destination.mails[0].content, sent) == [b"X-Postern-Hop", b"Received"]
 
 
 def test_bdat_in_pieces_arrives_as_data_does(gateway, destination):
@@ -69,7 +70,7 @@ def test_bdat_in_pieces_arrives_as_data_does(gateway, destination):
         session.expect(250)
     session.say("BDAT 0 LAST", 250)
     session.close()
-    assert trace_of(destination.mails[0].content, TEXT) == [b"Received"]
+    assert trace_of(destination.mails[0].content, TEXT) == [b"X-Postern-Hop", b"Received"]
 
 
 def test_the_received_field_tells_the_way(gateway, destination):
@@ -103,7 +104,7 @@ def test_a_refusal_of_the_next_hop_is_the_senders_answer(gateway, destination, m
     code, text = reply
     destination.replies[moment + "ben@dest.test"] = f"{code} {text.decode()}"
     with gateway.connect() as session, pytest.raises(smtplib.SMTPDataError) as refusal:
-        session.sendmail(SENDER, "ben@gate.test", TEXT)
+        session.sendmail(SENDER, "late@gate.test", TEXT)
     assert refusal.value.smtp_code == code
     assert text in refusal.value.smtp_error
     assert destination.mails == []
@@ -112,7 +113,7 @@ def test_a_refusal_of_the_next_hop_is_the_senders_answer(gateway, destination, m
 def test_without_a_next_hop_the_sender_keeps_the_message(gateway, destination):
     destination.stop()
     with gateway.connect() as session, pytest.raises(smtplib.SMTPDataError) as refusal:
-        session.sendmail(SENDER, "ben@gate.test", TEXT)
+        session.sendmail(SENDER, "late@gate.test", TEXT)
     assert 400 <= refusal.value.smtp_code < 500
 
 

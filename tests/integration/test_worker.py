@@ -13,7 +13,7 @@ TEXT = b"From: Anna <anna@sender.test>\r\nSubject: hello\r\nX-Case: 17\r\n\r\nWe
 def served(rules, serve):
     """served(body) runs the Lua body for every message: ben@gate.test; its other locals: message, env, ctx."""
     def start(body, **host):
-        rules.domain("gate.test", {"to": "ben@", "worker": "work"},
+        rules.domain("gate.test", {"to": "ben@", "worker": "work", "on_soft_failure": "defer"},
                      {"to": r"/^order-(?<id>\d+)@/", "worker": "work"},
                      {"to": "plain@", "forward": "plain@dest.test"})
         rules.script("work", f"return {{ email = function(message, env, ctx)\n{body}\nend }}\n")

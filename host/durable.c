@@ -1,0 +1,139 @@
+#include "durable.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/task.h"
+
+#define PURGE_MS     (3600ULL * 1000)
+#define BOUNCES_KEYS 10000
+#define BODY_BYTES   (256ULL * 1024)
+
+struct durable {
+    struct router *router;
+    struct task *purger;
+};
+
+static void report(void *arg, struct str what, struct str detail)
+{
+    (void)arg;
+    EVENT(NULL, STATUS_QUEUE_TROUBLED, FIELD("what", what), FIELD("detail", detail));
+}
+
+/* Rows of the activity log that are old enough to go. */
+static int purge(void *arg)
+{
+    struct durable *durable = arg;
+    for (;;) {
+        const struct router *router = durable->router;
+        uint64_t now_ms = unix_now_ms(), keep_ms = router->config->activity_ms;
+        task_stage("removing old rows of the activity log");
+        int result =
+            now_ms > keep_ms ? store_activity_purge(router->store, now_ms - keep_ms) : 0;
+        if (result < 0)
+            report(NULL, STR("old rows of the activity log stay"),
+                   str_of(strerror(-result)));
+        task_stage("waiting for the activity log to grow old");
+        if (task_sleep(PURGE_MS) < 0)
+            return 0;
+    }
+}
+
+static struct notice_options notices_of(const struct config *config)
+{
+    return (struct notice_options){.host_name = config->host_name, .keys = config->keys};
+}
+
+/* Unlike any other host's, also of one that had this process id before. */
+static struct str owner_name(const struct config *config, struct arena *arena)
+{
+    return str_of(
+        arena_printf(arena, "%s %.*s", config->host_name, STR_ARG(message_new_id(arena))));
+}
+
+static const char *secret_path(const struct config *config, struct arena *arena)
+{
+    return arena_printf(arena, "%s/secret", config->state_directory);
+}
+
+int durable_open(struct router *router, struct err *err)
+{
+    const struct config *config = router->config;
+    struct arena *arena = arena_new();
+    struct store_options options = {
+        .directory = arena_printf(arena, "%s/store", config->state_directory),
+        .body_inline_bytes = BODY_BYTES,
+        .report = report,
+    };
+    int result = -EIO;
+    router->secret = secret_open(secret_path(config, arena), err);
+    router->store = router->secret ? store_open(&options, err) : NULL;
+    if (router->store) {
+        struct queue_observer observer = route_queue_observer(router);
+        struct notice_options notices = notices_of(config);
+        router->space =
+            space_open(options.directory, config->store_space_bytes, config->store_inodes);
+        router->bounces =
+            rate_new(config->bounces_per_minute, config->bounces_per_minute, BOUNCES_KEYS);
+        router->queue = queue_open(&config->queue, &notices, &observer, router->store,
+                                   router->delivery, owner_name(config, arena));
+        router->durable = mem_zero(1, sizeof *router->durable);
+        router->durable->router = router;
+        router->durable->purger = task_start("purge", purge, router->durable);
+        result = 0;
+    }
+    arena_free(arena);
+    return result < 0 && err->code ? err->code : result;
+}
+
+struct secret_read {
+    const char *path;
+    struct secret *secret;
+    struct err err;
+};
+
+static void read_secret(void *arg)
+{
+    struct secret_read *read = arg;
+    read->secret = secret_open(read->path, &read->err);
+}
+
+/* An administrator may have put a new one in front (`postern srs rotate`). */
+static void renew_secret(struct router *router)
+{
+    struct arena *arena = arena_new();
+    struct secret_read read = {.path = secret_path(router->config, arena)};
+    task_work(read_secret, &read);
+    if (read.secret) {
+        secret_free(router->secret);
+        router->secret = read.secret;
+    } else {
+        report(NULL, STR("the secrets stay as they were"), str_of(read.err.text));
+    }
+    arena_free(arena);
+}
+
+void durable_reconfigure(struct router *router)
+{
+    struct notice_options notices = notices_of(router->config);
+    renew_secret(router);
+    queue_reconfigure(router->queue, &router->config->queue, &notices);
+}
+
+void durable_close(struct router *router, uint64_t deadline_ms)
+{
+    if (router->durable) {
+        task_cancel(router->durable->purger);
+        task_join(router->durable->purger);
+        free(router->durable);
+    }
+    if (router->queue)
+        queue_close(router->queue, deadline_ms);
+    if (router->store)
+        store_close(router->store);
+    rate_free(router->bounces);
+    space_free(router->space);
+    secret_free(router->secret);
+}
