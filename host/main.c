@@ -23,6 +23,18 @@ const struct cli_command cli_commands[] = {
      "--from ADDRESS [--to ADDRESS] [DIR] [--resolver ADDRESS@PORT] [--json]",
      "Prints which rule an address matches, or what is found out about a message, and why.",
      cli_explain},
+    {"keys",
+     "new DOMAIN [DIR] [--selector NAME] [--algorithm rsa|ed25519] [--bits COUNT] | "
+     "list [DIR] | rotate DOMAIN [DIR] [--force] [--resolver ADDRESS@PORT] [--json]",
+     "Makes keys to sign with, lists them, and puts the next one to use once it is "
+     "published.",
+     cli_keys},
+    {"dns", "DOMAIN [DIR] [--check] [--resolver ADDRESS@PORT] [--json]",
+     "Prints the records to publish for a domain, and what DNS answers.", cli_dns},
+    {"queue",
+     "[DIR] list|show|retry|hold|release|drop [ID…] [--to ADDRESS|DOMAIN] [--from ADDRESS] "
+     "[--state STATE] [--all] [--message] [--json]",
+     "Shows the mail that waits for delivery, and what is to become of it.", cli_queue},
     {"srs",
      "encode|decode ADDRESS [DIR] [--domain DOMAIN] [--at TIME] | rotate [DIR] [--json]",
      "Prints what a forwarded sender becomes, or whom such an address is for; rotates the "

@@ -22,7 +22,10 @@ int cli_check(const struct cli_command *command, int argc, char **argv);
 int cli_run(const struct cli_command *command, int argc, char **argv);
 int cli_send(const struct cli_command *command, int argc, char **argv);
 int cli_explain(const struct cli_command *command, int argc, char **argv);
+int cli_keys(const struct cli_command *command, int argc, char **argv);
+int cli_dns(const struct cli_command *command, int argc, char **argv);
 int cli_status(const struct cli_command *command, int argc, char **argv);
+int cli_queue(const struct cli_command *command, int argc, char **argv);
 int cli_srs(const struct cli_command *command, int argc, char **argv);
 
 /* --- arguments --- */

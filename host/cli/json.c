@@ -1,5 +1,7 @@
 #include "cli/json.h"
 
+#include <stdio.h>
+
 #include "base/buf.h"
 
 json_t *cli_json_bytes(struct str bytes)
@@ -18,4 +20,11 @@ json_t *cli_json_bytes(struct str bytes)
     json = json_stringn(view.at, view.length);
     buf_free(&text);
     return json;
+}
+
+void cli_json_print(json_t *json)
+{
+    json_dumpf(json, stdout, JSON_INDENT(2));
+    puts("");
+    json_decref(json);
 }

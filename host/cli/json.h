@@ -7,3 +7,6 @@
 
 /* Mail is bytes; JSON is UTF-8: what is not UTF-8 is read as Latin-1, so that nothing is left out. */
 json_t *cli_json_bytes(struct str bytes);
+
+/* Prints it for people and programs, and lets go of it. */
+void cli_json_print(json_t *json);
