@@ -98,14 +98,20 @@ static void add_notice_of_leg(struct notices *notices, const struct leg *leg)
 static int queue_notices(struct notices *notices)
 {
     struct passage *passage = notices->passage;
-    struct arena *arena = passage->message->arena;
     struct notice_options options = {.host_name = passage->config->host_name,
                                      .keys = passage->config->keys};
+    const struct notice_request request = {
+        .options = &options,
+        .message = &notices->about,
+        .recipients = notices->recipients,
+        .count = notices->count,
+        .now_ms = unix_now_ms(),
+        .arena = passage->message->arena,
+    };
     struct store_message notice = {0};
     struct store_leg leg = {0};
     struct err err = {0};
-    int result = notice_compose(&options, &notices->about, notices->recipients,
-                                notices->count, unix_now_ms(), arena, &notice, &leg, &err);
+    int result = notice_compose(&request, &notice, &leg, &err);
     if (result == 0)
         result = queue_add(passage->router->queue, &notice, &leg, 1);
     if (result == 0)
