@@ -9,6 +9,7 @@
 #include "supervisor.h"
 
 #include <errno.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -279,6 +280,8 @@ int supervisor_serve(const char *directory)
     status_log_level(str_of(supervisor->config->log_level));
     struct err err = {0};
     int result = EXIT_FAILURE;
+    /* What the caller has left open is not for the hosts. */
+    close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
     notify_open(&service.notify);
     if (supervisor_prepare(supervisor, &err) < 0) {
         fprintf(stderr, "postern: %s\n", err.text);
