@@ -190,6 +190,8 @@ static void note_what_needs_a_restart(const struct config *before,
     if (!is_same_text(before->user, after->user) ||
         !is_same_text(before->group, after->group))
         EVENT(NULL, STATUS_RESTART_NEEDED, FIELD("option", STR("user")));
+    if (before->hang_ms != after->hang_ms)
+        EVENT(NULL, STATUS_RESTART_NEEDED, FIELD("option", STR("hang")));
 }
 
 /* For the supervisor, which waits so long for the host's end. */
