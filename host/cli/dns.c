@@ -10,7 +10,6 @@
 #include "cli/zone.h"
 #include "mail/domain.h"
 
-#define RECORDS_MAX   (3 + KEY_RING_ACTIVE_MAX)
 #define MX_PREFERENCE 10
 #define SPF_VALUE     "v=spf1 mx ~all"
 #define DMARC_VALUE   "v=DMARC1; p=none"
@@ -21,7 +20,7 @@ struct question {
     struct arena *arena;
     struct config *config;
     struct str domain;
-    struct zone_record records[RECORDS_MAX];
+    struct zone_record records[ZONE_RECORDS_MAX];
     size_t count;
 };
 
@@ -33,6 +32,8 @@ static void add(struct question *question, enum zone_purpose purpose, struct str
     question->records[question->count++] =
         (struct zone_record){.purpose = purpose, .name = name, .value = value};
 }
+
+_Static_assert(3 + KEY_RING_ACTIVE_MAX <= ZONE_RECORDS_MAX, "room for all");
 
 static void add_records(struct question *question, const struct key_ring *ring)
 {
@@ -62,9 +63,7 @@ static int check_in_task(void *arg)
     }
     struct zone_check check = {dns, question->arena, question->domain,
                                str_of(question->config->host_name)};
-    int result = 0;
-    for (size_t i = 0; i < question->count && result == 0; i++)
-        result = zone_check(&check, &question->records[i]);
+    int result = zone_check(&check, question->records, question->count);
     dns_close(dns);
     return result;
 }

@@ -27,6 +27,7 @@ struct rotation {
     const struct signing_key
         *next[KINDS];                  /* the last by name of those that wait; or NULL */
     struct zone_record records[KINDS]; /* of these */
+    size_t record_count;
     const struct config *config;
 };
 
@@ -81,10 +82,7 @@ static int ask_in_task(void *arg)
         return err.code;
     }
     struct zone_check check = {.dns = dns, .arena = request->arena};
-    int result = 0;
-    for (enum kind kind = 0; kind < KINDS && result == 0; kind++)
-        if (rotation->next[kind])
-            result = zone_check(&check, &rotation->records[kind]);
+    int result = zone_check(&check, rotation->records, rotation->record_count);
     dns_close(dns);
     return result;
 }
@@ -99,18 +97,17 @@ static bool is_published(struct rotation *rotation)
     problem_list_close(&problems);
     rotation->config = config;
     bool is_there = config && loop_run_task("keys", ask_in_task, rotation) == 0;
-    for (enum kind kind = 0; kind < KINDS; kind++)
-        if (rotation->next[kind] && rotation->records[kind].verdict != ZONE_OK)
-            is_there = false;
+    for (size_t i = 0; i < rotation->record_count; i++)
+        is_there = is_there && rotation->records[i].verdict == ZONE_OK;
     config_release(config);
     return is_there;
 }
 
 static void tell_unpublished(const struct rotation *rotation)
 {
-    for (enum kind kind = 0; kind < KINDS; kind++) {
-        const struct zone_record *record = &rotation->records[kind];
-        if (!rotation->next[kind] || record->verdict == ZONE_OK)
+    for (size_t i = 0; i < rotation->record_count; i++) {
+        const struct zone_record *record = &rotation->records[i];
+        if (record->verdict == ZONE_OK)
             continue;
         zone_print(record);
         if (record->verdict != ZONE_UNASKED)

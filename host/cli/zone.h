@@ -36,8 +36,9 @@ struct zone_check {
     struct str domain, host_name;
 };
 
-/* Fills in verdict, reason and what is published. Returns 0 or -ECANCELED. */
-int zone_check(const struct zone_check *check, struct zone_record *record);
+/* Fills in verdict, reason and what is published of each; asks for all at once. Returns 0 or -ECANCELED. */
+#define ZONE_RECORDS_MAX 16
+int zone_check(const struct zone_check *check, struct zone_record records[], size_t count);
 
 /* A line of a zone file; text in strings of at most 255 bytes. */
 void zone_print(const struct zone_record *record);

@@ -2,6 +2,8 @@
 #include "auth/dmarc_record.h"
 #include "auth/spf.h"
 #include "auth/spf_record.h"
+#include "base/mem.h"
+#include "base/task.h"
 #include "cli/zone.h"
 #include "mail/tag_list.h"
 
@@ -192,7 +194,12 @@ static int check_dmarc(const struct zone_check *check, struct zone_record *recor
     return 0;
 }
 
-int zone_check(const struct zone_check *check, struct zone_record *record)
+struct errand {
+    const struct zone_check *check;
+    struct zone_record *record;
+};
+
+static int check_record(void *arg)
 {
     static int (*const checks[])(const struct zone_check *, struct zone_record *) = {
         [ZONE_MX] = check_mx,
@@ -200,5 +207,18 @@ int zone_check(const struct zone_check *check, struct zone_record *record)
         [ZONE_DKIM] = check_key,
         [ZONE_DMARC] = check_dmarc,
     };
-    return checks[record->purpose](check, record);
+    const struct errand *errand = arg;
+    return checks[errand->record->purpose](errand->check, errand->record);
+}
+
+int zone_check(const struct zone_check *check, struct zone_record records[], size_t count)
+{
+    struct errand errands[ZONE_RECORDS_MAX];
+    struct task_job jobs[ZONE_RECORDS_MAX];
+    invariant(count <= ZONE_RECORDS_MAX, "zone: a domain has few records of ours");
+    for (size_t i = 0; i < count; i++) {
+        errands[i] = (struct errand){check, &records[i]};
+        jobs[i] = (struct task_job){check_record, &errands[i], 0};
+    }
+    return task_gather("question", jobs, count);
 }
