@@ -74,8 +74,6 @@ static int renew_lease(struct queue *queue)
 static int keep_lease(void *arg)
 {
     struct queue *queue = arg;
-    /* What a host of this name held when it crashed. */
-    queue_note_store(queue, store_lease_release(queue->store, str_of(queue->owner)));
     while (!queue->is_ended) {
         uint64_t pause_ms = queue->options.lease_ms / 3;
         if (renew_lease(queue) < 0 && pause_ms > BLOCKED_POLL_MS)

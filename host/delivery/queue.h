@@ -43,8 +43,8 @@ struct queue_observer {
 
 struct queue;
 
-/* `store`, `delivery` and the observer are borrowed; options are copied. `owner` names this host among all. Starts
- * working at once. */
+/* `store`, `delivery` and the observer are borrowed; options are copied. `owner` names this host among all, also
+ * of those that were before. Starts working at once. */
 struct queue *queue_open(const struct queue_options *options,
                          const struct notice_options *notices,
                          const struct queue_observer *observer, struct store *store,

@@ -56,13 +56,6 @@ TEST(a_crashed_hosts_mail_is_taken_over_once_its_lease_is_over)
     assert_true(unix_now_ms() >= until_ms);
 }
 
-TEST(what_this_host_held_before_it_crashed_is_taken_at_once)
-{
-    put_held("host1", 60000);
-    open_it();
-    wait_for(fixture.seen.delivered == 1);
-}
-
 TEST(two_hosts_share_a_queue_and_deliver_each_leg_once)
 {
     open_it();
@@ -266,7 +259,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         queue_test(a_crashed_hosts_mail_is_taken_over_once_its_lease_is_over),
-        queue_test(what_this_host_held_before_it_crashed_is_taken_at_once),
         queue_test(two_hosts_share_a_queue_and_deliver_each_leg_once),
         queue_test(what_another_host_has_taken_over_is_noted_and_left_to_it),
         queue_test(a_lapsed_lease_is_noticed_and_nothing_is_begun_without_one),
