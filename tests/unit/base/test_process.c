@@ -65,6 +65,32 @@ static void a_busy_child_is_killed(void **state)
     assert_int_equal(test_run(kill_busy, NULL), 0);
 }
 
+static int ask_to_end(void *arg)
+{
+    (void)arg;
+    int fds[2];
+    char byte;
+    assert_int_equal(pipe(fds), 0);
+    struct process *process =
+        shell("trap 'exit 7' TERM; echo >&3; while :; do :; done", fds[1]);
+    assert_int_equal(read(fds[0], &byte, 1), 1); /* it has set its trap */
+    process_send(process, SIGTERM);
+    assert_int_equal(process_wait(process, TASK_FOREVER), 0);
+    assert_int_equal(process_signal(process), 0);
+    assert_int_equal(process_status(process), 7);
+    process_send(process, SIGTERM);
+    process_free(process);
+    close(fds[0]);
+    close(fds[1]);
+    return 0;
+}
+
+static void a_child_can_be_asked_to_end(void **state)
+{
+    (void)state;
+    assert_int_equal(test_run(ask_to_end, NULL), 0);
+}
+
 static int start_nothing(void *arg)
 {
     (void)arg;
@@ -86,6 +112,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         loop_test(a_child_inherits_what_it_is_given),
         loop_test(a_busy_child_is_killed),
+        loop_test(a_child_can_be_asked_to_end),
         loop_test(a_missing_program_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

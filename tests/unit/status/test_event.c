@@ -97,6 +97,20 @@ static void the_trail_keeps_its_own_copies_in_order(void **state)
     arena_free(arena);
 }
 
+/* The last of all: a host keeps its number. */
+static void lines_and_counts_can_be_of_a_host_among_others(void **state)
+{
+    (void)state;
+    static _Atomic uint64_t counts[STATUS_EVENT_COUNT];
+    status_log_host(3);
+    status_count_in(counts);
+    EVENT(NULL, STATUS_MESSAGE_DROPPED, FIELD("rule", STR("x")));
+    status_count_in(NULL);
+    assert_string_equal(logged(), "info message.dropped host=3 rule=x\n");
+    assert_int_equal(counts[STATUS_MESSAGE_DROPPED], 1);
+    assert_true(status_count(STATUS_MESSAGE_DROPPED) >= 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -109,6 +123,8 @@ int main(void)
                                         open_log, close_log),
         cmocka_unit_test_setup_teardown(the_trail_keeps_its_own_copies_in_order, open_log,
                                         close_log),
+        cmocka_unit_test_setup_teardown(lines_and_counts_can_be_of_a_host_among_others,
+                                        open_log, close_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
