@@ -12,9 +12,15 @@ falls on all of them; figures are medians over the rounds, and ratios are those 
     verified  load -> postern that verifies SPF, DKIM, DMARC and ARC of a signed message, a rule forwards -> sink
     sealed    the same for a message that a forwarder has sealed too (three signatures to check, not one)
     beside    as verified, while 100 other sessions wait for a name server that does not answer
+    full      verified, then sealed (ARC) and signed for two domains, the sender rewritten: four RSA-2048 signatures;
+              on as many hosts as there are cores
+    full_one  the same on one host
 
 Sessions carry one message each, as from the open internet; `kept` is `plain` with 100 in each. CPU time of
-postern is its whole process tree's. Memory is PSS, so that what processes share counts once."""
+postern is its whole process tree's. Memory is PSS, so that what processes share counts once.
+
+Two hosts against one are compared on the full way, where a message costs postern many times what it costs the load
+generator and the sink (full_around_cpu), so that these two are not the limit though they share the cores."""
 import argparse
 import base64
 import json
@@ -42,7 +48,17 @@ WAYS = {
     "verified": ["--to", "plain@bench.test", "--from", "anna@sender.test"],
     "sealed": ["--to", "plain@bench.test", "--from", "anna@sender.test"],
     "beside": ["--to", "plain@bench.test", "--from", "anna@sender.test"],
+    "full": ["--to", "plain@bench.test", "--from", "anna@sender.test"],
+    "full_one": ["--to", "plain@bench.test", "--from", "anna@sender.test"],
 }
+# What is different for a way: the rules directory's name and options of host.yaml.
+PLAIN = ("plain", {"auth": "off", "hosts": 1, "forwarding": {"seal": False}})
+VERIFIED = ("verifying", {"hosts": 1, "forwarding": {"seal": False}})
+FULL = ("full", {"hosts": os.cpu_count(), "forwarding": {"domain": "fwd.bench.test"}})
+FULL_ONE = ("full_one", {"hosts": 1, "forwarding": {"domain": "fwd.bench.test"}})
+POSTERNS = {"plain": PLAIN, "worker": PLAIN, "kept": PLAIN, "verified": VERIFIED, "sealed": VERIFIED,
+            "beside": VERIFIED, "full": FULL, "full_one": FULL_ONE}
+SIGNATURES = 4
 SCRIPT = """return {
   email = function(message)
     message:forward("ben@next.test")
@@ -51,7 +67,7 @@ SCRIPT = """return {
 """
 
 
-VERIFYING = ("verified", "sealed", "beside")
+VERIFYING = ("verified", "sealed", "beside", "full", "full_one")
 SLOW_SESSIONS = 100
 
 
@@ -79,6 +95,24 @@ def sign_message(private):
 def seal_message(message, private):
     """The same with a forwarder's ARC set."""
     return b"".join(dkim.arc_sign(message, b"s1", b"forwarder.test", private, b"mx.forwarder.test")) + message
+
+
+def write_keys(folder, private):
+    """For both domains that sign."""
+    for domain in ("fwd.bench.test", "bench.test"):
+        (folder / domain).mkdir(parents=True, exist_ok=True)
+        path = folder / domain / "s1.pem"
+        path.touch(mode=0o600)
+        path.write_bytes(private)
+        (folder / domain / "active").write_text("s1\n")
+
+
+def signature_seconds():
+    """CPU time of one RSA-2048 signature, by openssl's own measure."""
+    done = subprocess.run(["openssl", "speed", "-seconds", "1", "-mr", "rsa2048"], check=True, capture_output=True,
+                          text=True)
+    line = next(line for line in done.stdout.splitlines() if line.startswith("+F2:"))
+    return 1 / float(line.split(":")[3])
 
 
 def serve_records(record):
@@ -161,27 +195,29 @@ class Bench:
         self.accepted = 0
         private, record = make_key()
         signed = sign_message(private)
-        for way, message in zip(VERIFYING, (signed, seal_message(signed, private), signed)):
-            (folder / way).mkdir()
-            (folder / way / "message.eml").write_bytes(message)
+        for way in VERIFYING:
+            (folder / f"mail-{way}").mkdir()
+            (folder / f"mail-{way}" / "message.eml").write_bytes(
+                seal_message(signed, private) if way == "sealed" else signed)
+        self.private = private
         self.dns = serve_records(record)
 
-    def start_postern(self, auth="off"):
-        rules = self.folder / ("verifying" if auth != "off" else "rules")
+    def start_postern(self, name, changes):
+        rules = self.folder / name
         rules.mkdir(exist_ok=True)
+        write_keys(rules / "keys", self.private)
         (rules / "work.lua").write_text(SCRIPT)
         (rules / "host.yaml").write_text(json.dumps({
             "name": "mx.bench.test",
             "postmaster": "admin@next.test",
             "listen": [{"address": "127.0.0.1:0"}],
-            "hosts": 1,
             "state": str(rules / "state"),
             "scripts": ".",
             "routes": {"*": {"host": "127.0.0.1", "port": self.sink.port, "tls": "none"}},
             "limits": {"connections": 20000, "connections_per_address": 20000},
-            "auth": auth,
             "dns": {"resolver": self.dns.resolver},
             "log": {"level": "warn"},
+            **changes,
         }))
         (rules / "bench.test.yaml").write_text(json.dumps({"domain": "bench.test", "rules": [
             {"to": "plain@", "forward": "ben@next.test"},
@@ -193,7 +229,7 @@ class Bench:
     def load(self, port, messages, way):
         content = ["--corpus", self.options.corpus] if self.options.corpus else []
         if way in VERIFYING:
-            content = ["--corpus", self.folder / way]
+            content = ["--corpus", self.folder / f"mail-{way}"]
         done = subprocess.run([self.bench, "load", "--server", f"127.0.0.1:{port}", "--messages", str(messages),
                                "--sessions", str(self.options.sessions), *content, *WAYS[way]],
                               stdout=subprocess.PIPE, text=True, timeout=600, check=False)
@@ -211,7 +247,7 @@ class Bench:
 
     def measure(self, way, posterns):
         """One way, once: rate, latencies, and CPU seconds of both sides."""
-        postern = posterns[way in VERIFYING]
+        postern = posterns[POSTERNS.get(way, PLAIN)[0]]
         port = self.sink.port if way == "ceiling" else postern.port
         slow = self.start_slow_sessions(port) if way == "beside" else None
         time.sleep(0.5 if slow else 0)
@@ -225,20 +261,22 @@ class Bench:
         return report
 
     def rounds(self):
-        posterns = self.start_postern(), self.start_postern(auth={})
-        for way in WAYS:
-            self.load(posterns[way in VERIFYING].port, max(20, self.options.messages // 20), way)
+        posterns = {name: self.start_postern(name, changes)
+                    for name, changes in (PLAIN, VERIFIED, FULL, FULL_ONE)}
+        for way, (name, _) in POSTERNS.items():
+            self.load(posterns[name].port, max(20, self.options.messages // 20), way)
         results = []
         for number in range(self.options.rounds):
             results.append({way: self.measure(way, posterns) for way in WAYS})
+            results[-1]["signature_seconds"] = signature_seconds()
             print(f"round {number + 1}: " + ", ".join(
-                f"{way} {report['per_second']:,.0f}/s" for way, report in results[-1].items()), flush=True)
-        for postern in posterns:
+                f"{way} {results[-1][way]['per_second']:,.0f}/s" for way in WAYS), flush=True)
+        for postern in posterns.values():
             postern.stop()
         return results
 
     def idle_connection_kib(self):
-        postern = self.start_postern()
+        postern = self.start_postern(*PLAIN)
         self.load(postern.port, 20, "plain")
         before = memory_kib(postern.pid)
         count = self.options.idle
@@ -299,6 +337,17 @@ def figures_of(results, idle_kib, messages):
         results, lambda ways: ways["sealed"]["postern_cpu"] / ways["plain"]["postern_cpu"] - 1), "ratio"))
     figures.append(figure("verified_beside_slow_dns_vs_verified", median_of(
         results, lambda ways: ways["beside"]["per_second"] / ways["verified"]["per_second"]), "ratio"))
+    figures.append(figure("full_pipeline_cpu_vs_signatures", median_of(
+        results, lambda ways: ways["full"]["postern_cpu"] / messages / (SIGNATURES * ways["signature_seconds"])),
+        "ratio", ("<=", 1.6)))
+    figures.append(figure("full_pipeline_vs_signature_bound", median_of(
+        results, lambda ways: ways["full"]["per_second"] * SIGNATURES * ways["signature_seconds"] / os.cpu_count()),
+        "ratio", (">=", 0.5)))
+    figures.append(figure("two_hosts_vs_one", median_of(
+        results, lambda ways: ways["full"]["per_second"] / ways["full_one"]["per_second"]), "ratio",
+        (">=", 1.7) if os.cpu_count() == 2 else None))
+    figures.append(figure("full_around_cpu", median_of(
+        results, lambda ways: ways["full"]["around_cpu"]) / messages * 1000, "CPU s/1000 messages"))
     figures.append(figure("idle_connection_kib", idle_kib, "KiB", ("<=", 24)))
     return figures
 
