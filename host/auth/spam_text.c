@@ -1,10 +1,14 @@
 #include "auth/spam_text.h"
 
+#include <endian.h>
+#include <stdint.h>
+
 #define TAG_BYTES_MAX      2000
 #define HOST_BYTES_MAX     253
 #define ENCODING_BYTES_MAX 40
-#define BLOCK_BYTES        16
 #define LINE_BYTES_RUN     60 /* a line of base64 is one word longer than this */
+#define ONES               UINT64_C(0x0101010101010101)
+#define HIGH_BITS          UINT64_C(0x8080808080808080)
 
 struct pass {
     struct str body;
@@ -374,45 +378,69 @@ static void read_special(struct pass *pass)
 /* Where more is to be done than to write the byte down. */
 static bool is_special(char c)
 {
-    return (c == '\t') | (c == '\r') | (c == '\n') | (c == '<') | (c == '=') | (c == '&') |
-           (c == ':') | (c == '!');
+    return (unsigned char)c < ' ' || c == '<' || c == '=' || c == '&' || c == ':' ||
+           c == '!';
 }
 
-/* True if all of a block is to be written down as it is: said without a branch for each byte. */
-static bool is_plain(const char *block, char before)
+/* The high bit of each byte of a word that is `c`; above the first, perhaps of others. */
+static uint64_t bytes_equal(uint64_t word, char c)
 {
-    unsigned char odd = (before == ' ') & (block[0] == ' ');
-    for (size_t i = 0; i < BLOCK_BYTES; i++)
-        odd |= is_special(block[i]);
-    for (size_t i = 1; i < BLOCK_BYTES; i++)
-        odd |= (unsigned char)((block[i - 1] == ' ') & (block[i] == ' '));
-    return !odd;
+    word ^= ONES * (unsigned char)c;
+    return (word - ONES) & ~word & HIGH_BITS;
 }
 
-static void put_block(char *restrict words, const char *restrict block)
+/* True if no byte of the word is_special and no space follows a space. */
+static bool is_plain(uint64_t word, bool is_after_space)
 {
-    for (size_t i = 0; i < BLOCK_BYTES; i++)
-        words[i] = ascii_lower(block[i]);
+    uint64_t controls = (word - ONES * ' ') & ~word & HIGH_BITS;
+    uint64_t markup = bytes_equal(word | ONES, '=') | bytes_equal(word, '&'); /* and '<' */
+    uint64_t marks = bytes_equal(word, ':') | bytes_equal(word, '!');
+    uint64_t spaces = bytes_equal(word, ' ');
+    uint64_t doubles = spaces & (spaces << 8U | (is_after_space ? 0x80U : 0U));
+    return !(controls | markup | marks | doubles);
 }
 
-/* Up to the next special byte: blocks as long as they are plain, then byte by byte. */
+static uint64_t lower(uint64_t word)
+{
+    uint64_t low_bits = word & ~HIGH_BITS;
+    uint64_t from_a = low_bits + ONES * (0x80 - 'A');
+    uint64_t past_z = low_bits + ONES * (0x7F - 'Z');
+    return word | ((from_a ^ past_z) & ~word & HIGH_BITS) >> 2U;
+}
+
+/* Writes down, eight bytes at a time, what it can of the text. Returns how much that was. */
+static size_t put_words(struct pass *pass, struct str text)
+{
+    bool is_after_space = !pass->length || pass->words[pass->length - 1] == ' ';
+    char *words = pass->words + pass->length;
+    size_t at = 0;
+    for (uint64_t word; at + sizeof word <= text.length; at += sizeof word) {
+        memcpy(&word, text.at + at, sizeof word);
+        word = le64toh(word);
+        if (!is_plain(word, is_after_space))
+            break;
+        is_after_space = word >> 56U == ' ';
+        word = htole64(lower(word));
+        memcpy(words + at, &word, sizeof word);
+    }
+    pass->length += at;
+    return at;
+}
+
+/* Nearly all bytes: up to the next special one. */
 static void read_plain(struct pass *pass)
 {
     struct str rest = rest_of(pass);
-    char *words = pass->words + pass->length;
-    char last = pass->length ? words[-1] : ' ';
-    while (rest.length >= BLOCK_BYTES && is_plain(rest.at, last)) {
-        put_block(words, rest.at);
-        words += BLOCK_BYTES;
-        last = words[-1];
-        rest = str_from(rest, BLOCK_BYTES);
+    while (rest.length && !is_special(rest.at[0])) {
+        rest = str_from(rest, put_words(pass, rest));
+        for (int i = 0; i < 8 && rest.length && !is_special(rest.at[0]); i++) {
+            if (rest.at[0] == ' ')
+                put_blank(pass);
+            else
+                put(pass, rest.at[0]);
+            rest = str_from(rest, 1);
+        }
     }
-    for (; rest.length && !is_special(rest.at[0]); rest = str_from(rest, 1)) {
-        if (rest.at[0] == ' ' && last == ' ')
-            continue;
-        last = *words++ = ascii_lower(rest.at[0]);
-    }
-    pass->length = (size_t)(words - pass->words);
     pass->at = pass->body.length - rest.length;
 }
 

@@ -21,7 +21,7 @@ static size_t next_random(size_t below)
 /* Letters, blanks in runs, and bytes that stand for themselves: neither markup nor a line of base64. */
 static size_t make_body(char body[TEXT_BYTES])
 {
-    static const char bytes[] = "abcXYZ019.,;  \t\r\n\n--\xC3\xA9";
+    static const char bytes[] = "azAZ@[`{019.,;  \t\r\n\n--\xC3\xA9";
     size_t length = next_random(TEXT_BYTES);
     for (size_t i = 0; i < length; i++)
         body[i] =
