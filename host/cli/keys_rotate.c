@@ -188,7 +188,8 @@ int keys_rotate(struct keys_request *request)
         return make_next(&rotation);
     for (enum kind kind = 0; kind < KINDS; kind++)
         if (rotation.next[kind])
-            rotation.records[kind] = zone_key_record(rotation.next[kind], request->arena);
+            rotation.records[rotation.record_count++] =
+                zone_key_record(rotation.next[kind], request->arena);
     if (request->is_forced || is_published(&rotation))
         return put_to_use(&rotation);
     tell_unpublished(&rotation);
