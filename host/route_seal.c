@@ -33,7 +33,7 @@ static enum seal_chain chain_of(const struct passage *passage)
 }
 
 static int seal(struct passage *passage, const struct mailbox *recipient,
-                struct seal_request *request, struct arena *arena, struct str *fields)
+                struct seal_request request, struct arena *arena, struct str *fields)
 {
     const struct str domains[] = {
         route_forwarding_domain(passage, recipient),
@@ -43,10 +43,10 @@ static int seal(struct passage *passage, const struct mailbox *recipient,
     *fields = STR("");
     if (!passage->config->keys || !passage->config->has_seal)
         return 0;
-    request->domains = domains;
-    request->domain_count = sizeof domains / sizeof *domains;
-    request->now_ms = unix_now_ms();
-    int result = seal_message(passage->config->keys, request, arena, fields, &err);
+    request.domains = domains;
+    request.domain_count = sizeof domains / sizeof *domains;
+    request.now_ms = unix_now_ms();
+    int result = seal_message(passage->config->keys, &request, arena, fields, &err);
     if (result == -EIO)
         EVENT(passage->trail, STATUS_QUEUE_TROUBLED,
               FIELD("what", STR("a key cannot sign")), FIELD("detail", str_of(err.text)));
@@ -68,7 +68,7 @@ int route_seal(struct passage *passage, const struct mailbox *recipient, struct 
         .results = own_results(passage),
         .chain = chain_of(passage),
     };
-    int result = seal(passage, recipient, &request, arena, fields);
+    int result = seal(passage, recipient, request, arena, fields);
     if (result < 0)
         return result;
     struct seal *made = arena_new_of(arena, struct seal);
@@ -86,5 +86,5 @@ int route_sign(struct passage *passage, const struct mailbox *recipient, struct 
         .header = &header,
         .body = str_from(content, header.body_offset),
     };
-    return seal(passage, recipient, &request, arena, fields);
+    return seal(passage, recipient, request, arena, fields);
 }
