@@ -50,18 +50,14 @@ static int read_file(const char *path, bool is_secret, struct arena *arena,
 {
     struct stat status;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &status) < 0) {
-        int code = -errno;
-        if (fd >= 0)
-            close(fd);
-        return err_set(err, code, "%s: %s", path, strerror(-code));
-    }
     char *bytes = arena_alloc(arena, KEY_FILE_BYTES_MAX);
-    ssize_t length = read(fd, bytes, KEY_FILE_BYTES_MAX);
-    int code = length < 0 ? -errno : 0;
-    close(fd);
-    *content = (struct str){bytes, length < 0 ? 0 : (size_t)length};
-    if (code < 0)
+    ssize_t length = fd < 0 ? -1 : read(fd, bytes, KEY_FILE_BYTES_MAX);
+    bool is_read = length >= 0 && fstat(fd, &status) == 0;
+    int code = is_read ? 0 : -errno;
+    if (fd >= 0)
+        close(fd);
+    *content = (struct str){bytes, is_read ? (size_t)length : 0};
+    if (!is_read)
         return err_set(err, code, "%s: %s", path, strerror(-code));
     if (content->length == KEY_FILE_BYTES_MAX)
         return err_set(err, -EFBIG, "%s: too large", path);
@@ -104,17 +100,12 @@ static int each_entry(struct key_ring *ring, const char *folder, visit_fn *visit
 
 /* --- one key --- */
 
-/* A key with a passphrase is asked for nowhere. */
-static int no_passphrase(char *to, int size, int is_writing, void *arg)
-{
-    (void)to, (void)size, (void)is_writing, (void)arg;
-    return -1;
-}
-
+/* A key with a passphrase is no key: nobody is asked for it. */
 static EVP_PKEY *decode(struct str pem)
 {
+    char no_passphrase[] = "";
     BIO *bio = BIO_new_mem_buf(pem.at, (int)pem.length);
-    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, no_passphrase);
     BIO_free(bio);
     ERR_clear_error();
     return key;
@@ -240,7 +231,7 @@ static int each_line(struct key_ring *ring, const char *folder, const char *name
                      line_fn *see, struct err *err)
 {
     const char *path = arena_printf(ring->arena, "%s/%s", folder, name);
-    struct str lines;
+    struct str lines = {0};
     if (access(path, F_OK) < 0 && errno == ENOENT)
         return 0;
     int result = read_file(path, false, ring->arena, &lines, err);

@@ -58,9 +58,9 @@ struct choice {
     size_t named_count;
 };
 
-static uint8_t kind_of(struct str name)
+static size_t kind_of(struct str name)
 {
-    uint8_t kind = 0;
+    size_t kind = 0;
     while (kind < NAME_COUNT && !str_equal_nocase(signed_names[kind].name, name))
         kind++;
     return kind;
@@ -77,7 +77,7 @@ static void put_name(struct choice *choice, struct str name)
 }
 
 /* Section 5.4.2: from below. */
-static void choose_name(struct choice *choice, uint8_t kind)
+static void choose_name(struct choice *choice, size_t kind)
 {
     const struct signed_name *wanted = &signed_names[kind];
     for (size_t i = choice->header->count; i-- > 0;) {
@@ -98,8 +98,8 @@ void signed_fields_choose(const struct header *header, struct buf *names, struct
 {
     struct choice choice = {header, mem_alloc(header->count), names, text, 0};
     for (size_t i = 0; i < header->count; i++)
-        choice.kinds[i] = kind_of(header->fields[i].name);
-    for (uint8_t kind = 0; kind < NAME_COUNT; kind++)
+        choice.kinds[i] = (uint8_t)kind_of(header->fields[i].name);
+    for (size_t kind = 0; kind < NAME_COUNT; kind++)
         choose_name(&choice, kind);
     free(choice.kinds);
 }
