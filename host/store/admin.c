@@ -138,7 +138,7 @@ struct change {
     int (*apply)(struct store_database *database, struct change *change,
                  const struct found_leg *leg);
     uint64_t now_ms;
-    uint64_t after_leg; /* those up to this one have been looked at */
+    uint64_t after_leg, last_leg; /* those up to after_leg are done; now up to last_leg */
     size_t seen, changed;
     struct arena *arena;
     struct str *files; /* of messages that have ended */
@@ -178,7 +178,7 @@ static int change_legs(struct store_database *database, void *arg)
     for (size_t i = 0; result >= 0 && i < change->seen; i++) {
         result = change->apply(database, change, &legs[i]);
         change->changed += result > 0;
-        change->after_leg = legs[i].id;
+        change->last_leg = legs[i].id;
     }
     return result < 0 ? result : 0;
 }
@@ -192,6 +192,7 @@ static int change_all(struct store *store, struct change *change, uint64_t *coun
         result = store_lane_run(&store->queue_writer, change_legs, change);
         if (result == 0)
             *count += change->changed;
+        change->after_leg = change->last_leg;
         for (size_t i = 0; result == 0 && i < change->file_count; i++)
             store_remove_file(store, change->files[i]);
         arena_free(change->arena);

@@ -1,13 +1,15 @@
 #include "body.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <openssl/evp.h>
@@ -15,6 +17,8 @@
 #include "base/mem.h"
 
 #define ID_LENGTH_MAX 64
+#define OLD_SECONDS   3600
+#define LISTED_MAX    10000
 
 bool store_body_is_id(struct str id)
 {
@@ -26,12 +30,27 @@ bool store_body_is_id(struct str id)
     return true;
 }
 
+static EVP_MD *fetched;
+
+static void fetch(void)
+{
+    fetched = EVP_MD_fetch(NULL, "SHA2-256", NULL);
+}
+
+/* Fetched once: each use of EVP_sha256() would look for it anew. */
+static const EVP_MD *sha256(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, fetch);
+    return fetched;
+}
+
 static void compute_checksum(const struct str parts[], size_t part_count,
                              unsigned char checksum[STORE_CHECKSUM_BYTES])
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
     EVP_MD_CTX *context = EVP_MD_CTX_new();
-    bool is_done = context && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1;
+    bool is_done = context && EVP_DigestInit_ex2(context, sha256(), NULL) == 1;
     for (size_t i = 0; i < part_count; i++)
         is_done = is_done && EVP_DigestUpdate(context, parts[i].at, parts[i].length) == 1;
     is_done = is_done && EVP_DigestFinal_ex(context, digest, NULL) == 1;
@@ -180,4 +199,29 @@ void store_body_remove(const struct store_bodies *bodies, struct str id)
     char path[PATH_MAX];
     path_of(bodies, id, path);
     unlink(path);
+}
+
+/* --- the folder --- */
+
+static bool is_old(DIR *directory, const char *name)
+{
+    struct stat file;
+    return fstatat(dirfd(directory), name, &file, AT_SYMLINK_NOFOLLOW) == 0 &&
+           S_ISREG(file.st_mode) && file.st_mtime < time(NULL) - OLD_SECONDS;
+}
+
+void store_body_list(struct store_body_listing *listing)
+{
+    DIR *directory = opendir(listing->bodies->directory);
+    if (!directory)
+        return;
+    listing->ids = arena_array(listing->arena, struct str, LISTED_MAX);
+    listing->is_kept = arena_array(listing->arena, bool, LISTED_MAX);
+    for (struct dirent *entry;
+         listing->count < LISTED_MAX && (entry = readdir(directory));) {
+        struct str name = str_of(entry->d_name);
+        if (store_body_is_id(name) && is_old(directory, entry->d_name))
+            listing->ids[listing->count++] = arena_str(listing->arena, name);
+    }
+    closedir(directory);
 }

@@ -17,6 +17,7 @@
 struct store_bodies {
     char *directory;
     uint64_t inline_bytes; /* longer ones are files */
+    bool keep_orphans;     /* they may belong to a database that was set aside */
 };
 
 struct store_content {
@@ -44,3 +45,13 @@ int store_body_write(const struct store_bodies *bodies, struct str id,
 int store_body_read(const struct store_bodies *bodies, struct str id, uint64_t bytes,
                     struct arena *arena, struct str *content);
 void store_body_remove(const struct store_bodies *bodies, struct str id);
+
+/* Files that are older than an hour: none of them is being written. */
+struct store_body_listing {
+    const struct store_bodies *bodies;
+    struct arena *arena;
+    struct str *ids;
+    bool *is_kept; /* not set here */
+    size_t count;
+};
+void store_body_list(struct store_body_listing *listing);

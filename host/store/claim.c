@@ -285,6 +285,9 @@ static int claim_operation(struct store_database *database, void *arg)
     if (claiming->owner == UINT64_MAX)
         return -ESTALE;
     claiming->legs = arena_array(claiming->arena, struct store_leg, claim->legs_max);
+    claiming->count = claiming->due_count = claiming->visited_count = 0;
+    claiming->due = NULL;
+    claiming->last_turn = 0;
     claiming->scratch = arena_new();
     claiming->held = table_new();
     result = claim_legs(database, claiming);
@@ -297,6 +300,7 @@ int store_queue_claim(struct store *store, const struct store_claim *claim,
                       struct arena *arena, struct store_leg **legs, size_t *count)
 {
     struct claiming claiming = {.claim = claim, .arena = arena};
+    store_keep_up(store);
     int result = store_lane_run(&store->queue_writer, claim_operation, &claiming);
     *legs = result == 0 ? claiming.legs : NULL;
     *count = result == 0 ? claiming.count : 0;

@@ -60,6 +60,7 @@ static int end_leg(struct store_database *database, void *arg)
 {
     struct ending *ending = arg;
     uint64_t message;
+    ending->file = (struct str){NULL, 0};
     int result = find_ending(database, ending, &message);
     if (result == 0)
         result = store_leg_delete(database, ending->leg_id);

@@ -21,7 +21,8 @@ struct store {
     struct store_shared *shared;
     struct store_lane queue_writer, queue_reader, activity_writer, activity_reader;
     struct store_activity_log activity;
-    struct task *upkeep;
+    struct task *upkeep;      /* the last one, ended or not; NULL: none yet */
+    uint64_t upkeep_ms;       /* when it began, on the loop's clock */
     uint64_t failure_told_ms; /* on the loop's clock; 0: never */
 };
 
@@ -40,6 +41,9 @@ int store_ledger_look(struct store_database *database, bool *is_used);
 /* Writes what waits of the activity log, and waits for that. */
 void store_activity_close(struct store *store);
 
+/* Once an hour, what nobody waits for: files without a message are removed, keys that have expired. Called by what a host
+ * does again and again. */
+void store_keep_up(struct store *store);
 /* Removes the file of a message that is no longer in the queue. Waits in a task. */
 void store_remove_file(struct store *store, struct str id);
 /* Milliseconds since 1970. */

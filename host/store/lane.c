@@ -71,6 +71,23 @@ static int commit(struct store_database *database)
     return result;
 }
 
+/* Runs those of which nothing has failed, one after the other, straight in the transaction: a savepoint would cost each
+ * of them a copy of every page that it touches. Returns false when one has failed after it had changed something: all is
+ * to be taken back, and done again with savepoints. */
+static bool run_all(struct batch *batch)
+{
+    sqlite3 *handle = batch->lane->database.handle;
+    struct store_operation *operation = batch->first;
+    for (size_t i = 0; i < batch->count; i++, operation = operation->next) {
+        sqlite3_int64 changes = sqlite3_total_changes64(handle);
+        operation->result = operation->run(&batch->lane->database, operation->arg);
+        if (!is_in_transaction(&batch->lane->database) ||
+            (operation->result < 0 && sqlite3_total_changes64(handle) != changes))
+            return false;
+    }
+    return true;
+}
+
 /* SQLite may have ended the whole transaction with the failure: then that is the batch's. */
 static int run_in_savepoint(struct store_database *database,
                             struct store_operation *operation)
@@ -97,6 +114,17 @@ static int run_all_in_savepoints(struct batch *batch)
     return 0;
 }
 
+static int run_again_in_savepoints(struct batch *batch)
+{
+    struct store_database *database = &batch->lane->database;
+    int result = 0;
+    if (is_in_transaction(database))
+        result = store_database_step(database, "ROLLBACK");
+    if (result == 0)
+        result = begin_transaction(batch->lane);
+    return result < 0 ? result : run_all_in_savepoints(batch);
+}
+
 static void write_batch(void *arg)
 {
     struct batch *batch = arg;
@@ -104,7 +132,8 @@ static void write_batch(void *arg)
     batch->result = begin_transaction(batch->lane);
     if (batch->result < 0)
         return;
-    batch->result = run_all_in_savepoints(batch);
+    if (!run_all(batch))
+        batch->result = run_again_in_savepoints(batch);
     if (batch->result == 0)
         batch->result = commit(database);
     else if (is_in_transaction(database))

@@ -1,8 +1,9 @@
 /* A connection and the operations that wait for it: tasks hand theirs in and wait, a task of the lane takes all that
  * wait and runs them on the thread pool in their order; meanwhile the next collect.
  *
- * A writing lane runs what it has taken as one transaction and one fsync, each operation in a savepoint: one that
- * fails takes no other along. A task is woken when the transaction is committed, or has failed as a whole. */
+ * A writing lane runs what it has taken as one transaction and one fsync. One operation that fails takes no other along:
+ * should it have changed something, all are taken back and run again, each in a savepoint. A task is woken when the
+ * transaction is committed, or has failed as a whole. */
 #pragma once
 
 #include <stdbool.h>
@@ -12,7 +13,8 @@
 
 #include "base/task.h"
 
-/* On the thread pool: returns 0, or a negative errno value, whereupon nothing of it is kept. */
+/* On the thread pool: returns 0, or a negative errno value, whereupon nothing of it is kept. It may be run twice, and
+ * must then do the same again: what it leaves in `arg` is set anew by each run. */
 typedef int store_operation_fn(struct store_database *database, void *arg);
 
 struct store_operation;

@@ -9,11 +9,13 @@
 #include <time.h>
 
 #include "internal.h"
+#include "salvage.h"
 #include "schema.h"
 
 #include "base/mem.h"
 
 #define FAILURE_TOLD_EVERY_MS 60000
+#define UPKEEP_EVERY_MS       3600000
 
 uint64_t store_clock_ms(void)
 {
@@ -70,37 +72,97 @@ static int make_directory(const char *path, struct err *err)
     return err_set(err, -errno, "%s: %s", path, strerror(errno));
 }
 
-static int open_lane(struct store *store, struct store_lane *lane,
+static int open_and_check(struct store *store, struct store_database *database,
+                          const char *path, const struct store_schema *schema,
+                          enum store_durability durability, struct err *err)
+{
+    int result = store_database_open(database, path, durability, err);
+    if (result == 0)
+        result = store_schema_migrate(database, schema, err);
+    if (result == 0 && store_shared_is_alone(store->shared))
+        result = store_salvage_check(
+            database, path, store_shared_get(store->shared, STORE_FLAG_SUSPECT), err);
+    return result;
+}
+
+static int set_aside(struct store *store, struct store_database *database, const char *path,
                      const struct store_schema *schema, enum store_durability durability,
                      struct err *err)
 {
+    if (!store_shared_is_alone(store->shared))
+        return err_set(
+            err, -EBADMSG,
+            "%s is corrupt, and is set aside once no host uses it: stop all of them", path);
+    struct store_salvage salvage;
+    int result = store_salvage_run(database, path, schema, durability, &salvage, err);
+    if (result < 0)
+        return result;
+    store_tell(
+        store, STR("a database of the store was corrupt and was set aside"),
+        "%s is now %s; taken over: %llu rows (%llu messages, %llu legs); of no use: %llu "
+        "legs without their message, %llu messages without a leg",
+        path, salvage.aside, (unsigned long long)salvage.rows,
+        (unsigned long long)salvage.messages, (unsigned long long)salvage.legs,
+        (unsigned long long)salvage.lost_legs, (unsigned long long)salvage.lost_messages);
+    store->bodies.keep_orphans = true;
+    return 0;
+}
+
+static int open_writer(struct store *store, struct store_lane *lane,
+                       const struct store_schema *schema, enum store_durability durability,
+                       struct err *err)
+{
     char *path = join_path(store->directory, schema->name);
-    int result = store_database_open(&lane->database, path, durability, err);
-    if (result == 0)
-        result = store_schema_migrate(&lane->database, schema, err);
+    int result = open_and_check(store, &lane->database, path, schema, durability, err);
+    if (result == -EBADMSG) {
+        store_database_close(&lane->database);
+        result = set_aside(store, &lane->database, path, schema, durability, err);
+    }
+    free(path);
+    lane->is_writing = true;
+    lane->failed = tell_failure;
+    lane->failed_arg = store;
+    return result;
+}
+
+static int open_reader(struct store *store, struct store_lane *lane,
+                       const struct store_schema *schema, struct err *err)
+{
+    char *path = join_path(store->directory, schema->name);
+    int result = store_database_open(&lane->database, path, STORE_SYNC_NEVER, err);
     free(path);
     lane->failed = tell_failure;
     lane->failed_arg = store;
     return result;
 }
 
+/* Only a host that is alone may say that nobody needs the flags any more. */
+static int set_flags(struct store *store, struct err *err)
+{
+    bool is_used = false;
+    int result = store_ledger_look(&store->queue_writer.database, &is_used);
+    if (result < 0)
+        return err_set(err, result, "%s: the ledger cannot be read", store->directory);
+    if (!store_shared_is_alone(store->shared))
+        return 0;
+    store_shared_set(store->shared, STORE_FLAG_LEDGER_USED, is_used);
+    store_shared_set(store->shared, STORE_FLAG_SUSPECT, false);
+    return 0;
+}
+
 static int open_databases(struct store *store, struct err *err)
 {
-    store->queue_writer.is_writing = true;
+    int result = open_writer(store, &store->queue_writer, &store_queue_schema,
+                             STORE_SYNC_COMMITS, err);
     store->queue_writer.shared = store->shared;
-    int result = open_lane(store, &store->queue_writer, &store_queue_schema,
-                           STORE_SYNC_COMMITS, err);
     if (result == 0)
-        result = open_lane(store, &store->queue_reader, &store_queue_schema,
-                           STORE_SYNC_COMMITS, err);
-    store->activity_writer.is_writing = true;
+        result = open_reader(store, &store->queue_reader, &store_queue_schema, err);
     if (result == 0)
-        result = open_lane(store, &store->activity_writer, &store_activity_schema,
-                           STORE_SYNC_NEVER, err);
+        result = open_writer(store, &store->activity_writer, &store_activity_schema,
+                             STORE_SYNC_NEVER, err);
     if (result == 0)
-        result = open_lane(store, &store->activity_reader, &store_activity_schema,
-                           STORE_SYNC_NEVER, err);
-    return result;
+        result = open_reader(store, &store->activity_reader, &store_activity_schema, err);
+    return result == 0 ? set_flags(store, err) : result;
 }
 
 /* Those that are read, first: the last connection to be closed empties the log. */
@@ -127,6 +189,79 @@ static int open_all(struct store *store, struct err *err)
     result = open_databases(store, err);
     store_shared_end_open(store->shared);
     return result;
+}
+
+/* --- upkeep --- */
+
+static int is_message(struct store_database *database, void *arg)
+{
+    struct store_body_listing *listing = arg;
+    for (size_t i = 0; i < listing->count; i++) {
+        struct store_query query =
+            store_query_begin(database, "SELECT count(*) FROM message WHERE id = ?");
+        store_query_text(&query, listing->ids[i]);
+        uint64_t found;
+        int result = store_query_get_number(&query, &found, 0);
+        if (result < 0)
+            return result;
+        listing->is_kept[i] = found != 0;
+    }
+    return 0;
+}
+
+static void list_old_files(void *arg)
+{
+    struct store_body_listing *listing = arg;
+    store_body_list(listing);
+}
+
+static void remove_orphans(void *arg)
+{
+    const struct store_body_listing *listing = arg;
+    for (size_t i = 0; i < listing->count; i++)
+        if (!listing->is_kept[i])
+            store_body_remove(listing->bodies, listing->ids[i]);
+}
+
+/* Files whose message was never committed, or has ended, when a host was killed between. Those of a database that was set
+ * aside stay for the administrator. */
+static void sweep_files(struct store *store)
+{
+    if (store->bodies.keep_orphans)
+        return;
+    struct store_body_listing listing = {.bodies = &store->bodies, .arena = arena_new()};
+    task_work(list_old_files, &listing);
+    if (listing.count && store_lane_run(&store->queue_reader, is_message, &listing) == 0)
+        task_work(remove_orphans, &listing);
+    arena_free(listing.arena);
+}
+
+static void purge_ledger(struct store *store)
+{
+    struct store_purge purge = {.before_ms = store_clock_ms()};
+    bool is_done = false;
+    while (!is_done)
+        is_done = store_lane_run(&store->queue_writer, store_ledger_purge, &purge) < 0 ||
+                  purge.count == 0;
+}
+
+static int run_upkeep(void *arg)
+{
+    struct store *store = arg;
+    sweep_files(store);
+    if (store_ledger_is_used(store))
+        purge_ledger(store);
+    return 0;
+}
+
+void store_keep_up(struct store *store)
+{
+    if (store->upkeep && task_now_ms() - store->upkeep_ms < UPKEEP_EVERY_MS)
+        return;
+    if (store->upkeep)
+        task_join(store->upkeep);
+    store->upkeep_ms = task_now_ms();
+    store->upkeep = task_start("store.upkeep", run_upkeep, store);
 }
 
 static void free_store(struct store *store)
@@ -159,6 +294,8 @@ void store_close(struct store *store)
 {
     if (!store)
         return;
+    if (store->upkeep)
+        task_join(store->upkeep);
     store_activity_close(store);
     for (size_t i = 0; lane_of(store, i); i++)
         store_lane_close(lane_of(store, i));
