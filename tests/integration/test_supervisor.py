@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import threading
 
+import gateway as gateway_module
 import pytest
 from gateway import Rules, postern, wait_until
 
@@ -367,6 +368,43 @@ def test_hosts_run_as_the_user_of_host_yaml_without_any_capability(open_folder, 
         session.sendmail(SENDER, "ben@gate.test", TEXT)
     assert len(destination.mails) == 1
     assert not gateway.events("supervisor.privileged")
+
+
+def free_low_port():
+    for port in range(600, 1000):
+        with socket.socket() as trial:
+            try:
+                trial.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    return pytest.skip("no port below 1024 is free")
+
+
+@as_root
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="needs setpriv")
+def test_the_right_to_open_low_ports_is_the_supervisors_alone(open_folder, serve, monkeypatch):
+    """As the systemd unit has it."""
+    binary, wrapper = shutil.copy(gateway_module.BINARY, open_folder / "program"), open_folder / "postern"
+    wrapper.write_text("#!/bin/sh\nexec setpriv --reuid nobody --regid nogroup --clear-groups --inh-caps "
+                       f'+net_bind_service --ambient-caps +net_bind_service {binary} "$@"\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setattr(gateway_module, "BINARY", str(wrapper))
+    rules = Rules(open_folder, host={"hosts": 2, "listen": [{"address": f"127.0.0.1:{free_low_port()}"}]})
+    rules.domain("gate.test", {"to": "ben@", "drop": True})
+    shutil.chown(open_folder, "nobody")
+    gateway = serve(rules)
+    assert int(process_facts(gateway.process.pid)["CapEff"][0], 16) == 1 << 10
+    for host in hosts(gateway):
+        facts = process_facts(host["pid"])
+        assert [int(facts[name][0], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")] == [0] * 4
+        assert facts["NoNewPrivs"] == ["1"]
+    for _ in range(2):  # after the second, its sockets are opened anew
+        wait_for_answer(gateway, 0)
+        kill_host(gateway, 0)
+    wait_for_answer(gateway, 0)
+    session_at(gateway, 0).close()
+    assert not gateway.events("supervisor.problem")
 
 
 @as_root
