@@ -217,8 +217,12 @@ static bool stop(struct service *service)
     struct supervisor *supervisor = &service->supervisor;
     unsigned asked = service->stops_wanted;
     bool is_graceful = true;
-    uint64_t deadline_ms = task_in_ms(longest_shutdown_ms(supervisor) + STOP_GRACE_MS);
-    notify_say(&service->notify, "STOPPING=1\nSTATUS=Messages in flight are finished\n");
+    uint64_t patience_ms = longest_shutdown_ms(supervisor) + STOP_GRACE_MS;
+    uint64_t deadline_ms = task_in_ms(patience_ms);
+    notify_say(&service->notify,
+               "STOPPING=1\nEXTEND_TIMEOUT_USEC=%llu\n"
+               "STATUS=Messages in flight are finished\n",
+               (unsigned long long)patience_ms * 1000);
     supervisor->is_stopping = true;
     task_signal_raise_all(&supervisor->changed);
     send_all(supervisor, SIGTERM);

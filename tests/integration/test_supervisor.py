@@ -466,5 +466,5 @@ def test_the_service_manager_is_told(manager, served):
     environment = pathlib.Path(f"/proc/{hosts(gateway)[0]['pid']}/environ").read_bytes()
     assert b"NOTIFY_SOCKET" not in environment and b"WATCHDOG" not in environment
     gateway.terminate()
-    hear(manager, "STOPPING=1")
+    assert "EXTEND_TIMEOUT_USEC=40000000" in hear(manager, "STOPPING=1")  # shutdown: 30s, and some more
     assert gateway.wait() == 0
