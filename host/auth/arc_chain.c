@@ -129,6 +129,11 @@ static struct str find_status_fault(const struct arc_chain *chain)
     return (struct str){0};
 }
 
+bool arc_chain_is_there(const struct header *header)
+{
+    return measure(header).count > 0;
+}
+
 int arc_chain_read(const struct header *header, uint64_t received_ms, struct arena *arena,
                    struct arc_chain *chain, struct str *reason)
 {

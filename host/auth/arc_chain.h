@@ -1,6 +1,7 @@
 /* The ARC Sets of a message (RFC 8617 section 4.2), found and put in order. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "auth/dkim_signature.h"
@@ -29,6 +30,9 @@ struct arc_chain {
     size_t count;
     struct arc_set sets[AUTH_ARC_SETS_MAX]; /* set i= is at i-1 */
 };
+
+/* True if there is a field that would belong to one. */
+bool arc_chain_is_there(const struct header *header);
 
 /* Reads the chain of a message received at `received_ms` (Unix time): steps 1 to 3 of section 5.2. Returns 0
  * with its sets, none for a message without; or -EINVAL and *reason when its structure is not valid:

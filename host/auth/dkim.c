@@ -290,6 +290,7 @@ static void verify_all(const struct verification *verification)
     struct buf text;
     /* a field's name is followed by a colon, its value by a CRLF, even where it was not before */
     buf_init(&text, verification->message->raw->length + sizeof "\r\n" * HEADER_FIELDS_MAX);
+    buf_reserve(&text, verification->message->header.body_offset);
     for (size_t i = 0; i < verification->count; i++) {
         struct check *check = &verification->checks[i];
         if (is_open(check))

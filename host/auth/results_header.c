@@ -9,6 +9,7 @@
 #include "base/mem.h"
 
 #define FIELDS_BYTES_MAX   ((size_t)64 * 1024)
+#define FIELDS_BYTES_USUAL 1000
 #define LINE_BYTES_FOLD    78
 #define VALUE_BYTES_MAX    254 /* a mailbox or a domain */
 #define COMMENT_BYTES_MAX  400
@@ -296,6 +297,7 @@ struct str auth_results_fields(const struct auth_options *options,
 {
     struct writer writer;
     buf_init(&writer.buf, FIELDS_BYTES_MAX);
+    buf_reserve(&writer.buf, FIELDS_BYTES_USUAL);
     put_results(&writer, options, message, verdict);
     if (options->scores_spam)
         put_spam_score(&writer, verdict);

@@ -1,6 +1,7 @@
 #include "auth/verify.h"
 
 #include "auth/arc.h"
+#include "auth/arc_chain.h"
 #include "auth/dkim.h"
 #include "auth/dmarc.h"
 #include "auth/rspamd.h"
@@ -89,7 +90,7 @@ int auth_verify(struct dns *dns, struct http_client *http,
         jobs[count++] = (struct task_job){verify_spf, &work, 0};
     if (options->dkim != AUTH_OFF)
         jobs[count++] = (struct task_job){verify_dkim, &work, 0};
-    if (options->arc != AUTH_OFF)
+    if (options->arc != AUTH_OFF && arc_chain_is_there(&message->header))
         jobs[count++] = (struct task_job){verify_arc, &work, 0};
     if (options->rspamd != AUTH_OFF && http)
         jobs[count++] = (struct task_job){ask_rspamd, &work, 0};
