@@ -10,7 +10,7 @@
 
 #include "query.h"
 
-/* Up to this size all pages are looked at at each start: some tenths of a second. A larger one, only after SQLite has
+/* Up to this size everything, the indexes too, is looked at at each start: some tenths of a second. A larger one, only after SQLite has
  * met damage in it. */
 #define CHECKED_BYTES ((off_t)64 * 1024 * 1024)
 
@@ -19,15 +19,16 @@
 static int check_pages(struct store_database *database, struct err *err)
 {
     sqlite3_stmt *statement = NULL;
-    int code =
-        sqlite3_prepare_v2(database->handle, "PRAGMA quick_check(1)", -1, &statement, NULL);
+    int code = sqlite3_prepare_v2(database->handle, "PRAGMA integrity_check(1)", -1,
+                                  &statement, NULL);
     if (code == SQLITE_OK)
         code = sqlite3_step(statement);
     int result = store_database_error(database, code);
     const char *words =
         code == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : NULL;
     if (result == 0 && (!words || strcmp(words, "ok") != 0))
-        result = err_set(err, -EBADMSG, "%s", words ? words : "no answer to quick_check");
+        result =
+            err_set(err, -EBADMSG, "%s", words ? words : "no answer to integrity_check");
     sqlite3_finalize(statement);
     return database->is_corrupt ? -EBADMSG : result;
 }
