@@ -1,5 +1,5 @@
-/* What the subcommands of postern-bench share. They run on epoll directly, one thread each, because what
- * they cost is the yardstick that postern is measured with (tests/bench/run.py). */
+/* What the subcommands of postern-bench share. Those that are beside postern run on epoll directly, one thread each,
+ * because what they cost is the yardstick that it is measured with (tests/bench/run.py). */
 #pragma once
 
 #include <netinet/in.h>
@@ -10,6 +10,7 @@
 int bench_load(int argc, char **argv);
 int bench_sink(int argc, char **argv);
 int bench_idle(int argc, char **argv);
+int bench_store(int argc, char **argv);
 
 /* Says what is wrong on stderr, with errno's words when it is not 0, and exits with 2. */
 _Noreturn void bench_die(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -20,7 +20,9 @@ static const char usage[] =
     "                          [--per-connection N] [--bytes N | --corpus DIRECTORY]\n"
     "                          [--from ADDRESS] [--to ADDRESS]\n"
     "       postern-bench sink [--listen IP:PORT] [--delay-ms N]     until SIGTERM\n"
-    "       postern-bench idle --server IP:PORT [--sessions N]       until stdin ends\n";
+    "       postern-bench idle --server IP:PORT [--sessions N]       until stdin ends\n"
+    "       postern-bench store --directory DIRECTORY [--messages N] [--bytes N]\n"
+    "                           [--tasks N] [--rounds N]\n";
 
 void bench_die(const char *format, ...)
 {
@@ -128,7 +130,10 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         int (*run)(int argc, char **argv);
-    } commands[] = {{"load", bench_load}, {"sink", bench_sink}, {"idle", bench_idle}};
+    } commands[] = {{"load", bench_load},
+                    {"sink", bench_sink},
+                    {"idle", bench_idle},
+                    {"store", bench_store}};
 
     for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof *commands; i++)
         if (strcmp(argv[1], commands[i].name) == 0)
