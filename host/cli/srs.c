@@ -5,18 +5,15 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "host.h"
 
 #include "cli/cli.h"
 #include "cli/json.h"
+#include "cli/when.h"
 #include "mail/domain.h"
 #include "mail/secret.h"
-
-#define TIME_TEXT_BYTES 32
-#define YEAR_9999_S     INT64_C(253402300799)
 
 struct request {
     const char *verb, *address_text, *directory;
@@ -26,51 +23,6 @@ struct request {
     struct mailbox address;
     uint64_t now_ms;
 };
-
-/* --- time --- */
-
-static const char *time_text(uint64_t unix_ms, char text[TIME_TEXT_BYTES])
-{
-    time_t seconds = (time_t)(unix_ms / 1000);
-    struct tm utc;
-    gmtime_r(&seconds, &utc);
-    strftime(text, TIME_TEXT_BYTES, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    return text;
-}
-
-/* "2026-11-22", "2026-11-22T10:00", "2026-11-22T10:00:00+01:00"; UTC where nothing is said. */
-static bool read_iso_8601(const char *text, int64_t *seconds)
-{
-    static const char *const forms[] = {"%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d"};
-    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-        struct tm when = {0};
-        const char *rest = strptime(text, forms[i], &when);
-        if (!rest)
-            continue;
-        struct tm zone = {0};
-        if (*rest)
-            rest = strptime(rest, "%z", &zone);
-        if (!rest || *rest)
-            continue;
-        *seconds = (int64_t)timegm(&when) - zone.tm_gmtoff;
-        return true;
-    }
-    return false;
-}
-
-static bool read_time(const char *text, uint64_t *unix_ms)
-{
-    unsigned long long number;
-    int64_t seconds = -1;
-    if (str_to_number(str_of(text), &number))
-        seconds = (int64_t)number;
-    else if (!read_iso_8601(text, &seconds))
-        return false;
-    if (seconds < 0 || seconds > YEAR_9999_S)
-        return false;
-    *unix_ms = (uint64_t)seconds * 1000;
-    return true;
-}
 
 /* --- what it answers --- */
 
@@ -122,11 +74,11 @@ static int encode(const struct request *request)
     }
     json_t *json = json_pack("{so so}", "address", cli_json_bytes(request->address.text),
                              "rewritten", cli_json_bytes(rewritten.text));
-    char text[TIME_TEXT_BYTES];
+    char text[WHEN_BYTES];
     if (srs_is_address(&rewritten))
         json_object_set_new(
             json, "expires",
-            json_string(time_text(srs_expires_ms(&rewritten, request->now_ms), text)));
+            json_string(when_text(srs_expires_ms(&rewritten, request->now_ms), text)));
     print_json(json);
     return EXIT_SUCCESS;
 }
@@ -162,10 +114,10 @@ static void print_decoded_json(const struct request *request, enum srs_result re
 static int decode(const struct request *request)
 {
     struct mailbox original;
-    char expires[TIME_TEXT_BYTES];
+    char expires[WHEN_BYTES];
     enum srs_result result = srs_decode(request->secret, &request->address, request->now_ms,
                                         request->arena, &original);
-    time_text(srs_expires_ms(&request->address, request->now_ms), expires);
+    when_text(srs_expires_ms(&request->address, request->now_ms), expires);
     (request->as_json ? print_decoded_json : print_decoded)(request, result, &original,
                                                             expires);
     return result == SRS_OK ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -216,7 +168,7 @@ static const char *read_question(struct request *request)
         return "which address?";
     if (mailbox_parse(str_of(request->address_text), request->arena, &request->address) < 0)
         return "that is not an address";
-    if (request->at && !read_time(request->at, &request->now_ms))
+    if (request->at && !when_read(request->at, &request->now_ms))
         return "--at takes Unix time or a time as 2026-11-22T10:00:00Z";
     return NULL;
 }
