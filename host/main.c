@@ -35,6 +35,11 @@ const struct cli_command cli_commands[] = {
      "[DIR] list|show|retry|hold|release|drop [ID…] [--to ADDRESS|DOMAIN] [--from ADDRESS] "
      "[--state STATE] [--all] [--message] [--json]",
      "Shows the mail that waits for delivery, and what is to become of it.", cli_queue},
+    {"log",
+     "[DIR] [--follow] [--id ID] [--stages] [--to ADDRESS] [--from ADDRESS] [--status "
+     "STATUS] [--rule NAME] [--worker NAME] [--text TEXT] [--since 2h|TIME] "
+     "[--until 2h|TIME] [--limit COUNT] [--json]",
+     "Prints what became of messages.", cli_log},
     {"srs",
      "encode|decode ADDRESS [DIR] [--domain DOMAIN] [--at TIME] | rotate [DIR] [--json]",
      "Prints what a forwarded sender becomes, or whom such an address is for; rotates the "
