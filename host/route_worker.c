@@ -36,11 +36,14 @@ static void answer_with_leg(const struct leg *leg, struct arena *arena,
                             struct worker_answer *answer)
 {
     answer->is_ok = leg_is_sent(leg);
+    answer->is_queued = leg->fate == LEG_QUEUED;
     answer->is_permanent = leg->fate == LEG_REFUSED;
     if (answer->is_ok)
         return;
     answer->code = STR("E_DELIVERY_FAILED");
     answer->reply = leg->reply;
+    answer->failure =
+        str_of(failure_name(failure_classify(&leg->reply, leg->is_from_peer)));
     answer->text = leg->peer.length
                        ? str_of(arena_printf(arena, "%.*s said: %.*s", STR_ARG(leg->peer),
                                              STR_ARG(reply_line(&leg->reply, arena))))

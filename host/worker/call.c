@@ -93,10 +93,13 @@ static int encode_answer(const struct worker_answer *answer, struct buf *out)
     failed |= value_put_bool(out, "ok", answer->is_ok);
     if (answer->is_ok) {
         failed |= value_put_string(out, "messageId", answer->message_id);
+        failed |= value_put_bool(out, "queued", answer->is_queued);
     } else {
         failed |= value_put_string(out, "code", answer->code);
         failed |= value_put_string(out, "message", answer->text);
         failed |= value_put_bool(out, "permanent", answer->is_permanent);
+        if (answer->failure.length)
+            failed |= value_put_string(out, "class", answer->failure);
         if (answer->reply.code)
             failed |= put_smtp(out, &answer->reply);
     }

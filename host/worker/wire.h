@@ -51,8 +51,8 @@
  *            { name = "reply", raw = string?, from = string?, to = string?, subject = string?,
  *              text = string?, html = string?, headers = [ { name = string, value = string } ] }
  *              (with raw none of subject, text, html; headers is empty)
- *   ANSWER   { ok = true, messageId = string }
- *            { ok = false, code = string, message = string, permanent = bool,
+ *   ANSWER   { ok = true, messageId = string, queued = bool }
+ *            { ok = false, code = string, message = string, permanent = bool, class = string?,
  *              smtp = { code = number, enhanced = string, text = string }? }   if an upstream replied
  *   CANCEL   nil
  *   LOG      { level = "debug" | "info" | "warn" | "error", text = string }    UTF-8 is likely, not sure

@@ -83,8 +83,11 @@ struct worker_email {
 struct worker_answer {
     bool is_ok;
     struct str message_id; /* ok: of what was sent */
+    bool is_queued;        /* ok: no next hop has taken it yet; it will be tried again */
     struct str code; /* else: "E_…", as the hosted service names them where it has a name */
-    struct str text;    /* what is wrong, for a person */
+    struct str text; /* what is wrong, for a person */
+    struct str
+        failure; /* what a delivery failed of: "quota", "spam" …; empty for other errors */
     struct reply reply; /* the upstream's reply, code 0 if there was none */
     bool is_permanent;
 };

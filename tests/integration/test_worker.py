@@ -93,9 +93,9 @@ def test_a_refused_forward_is_an_error_that_tells_why(served, destination):
     code, text = answer(served("""
         local ok, err = pcall(message.forward, message, "full@dest.test")
         assert(not ok)
-        message:setReject(("%s %d %s %s"):format(err.code, err.smtp.code, err.smtp.enhanced, err.permanent))"""))
+        message:setReject(("%s %d %s %s %s"):format(err.code, err.smtp.code, err.smtp.enhanced, err.permanent, err.class))"""))
     assert code == 550
-    assert "552 5.2.2 true" in text
+    assert "552 5.2.2 true quota" in text
 
 
 def test_a_temporary_failure_that_is_not_caught_is_a_4xx(served, destination):

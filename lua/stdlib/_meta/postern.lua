@@ -42,6 +42,7 @@ function Message:reply(reply) end
 
 ---@class Sent
 ---@field messageId string
+---@field queued boolean No next hop has taken it for now; Postern tries again.
 
 ---What forward() and reply() raise when they fail. Uncaught, a forward() that an upstream has refused is
 ---answered to the sender in the upstream's words; any other error is 451, and the sender tries again.
@@ -49,6 +50,8 @@ function Message:reply(reply) end
 ---@field code string "E_…"
 ---@field message string For a person.
 ---@field permanent boolean Whether trying again is of no use.
+---@field class? string What a delivery failed of: "hard", "soft", "quota", "size", "policy", "spam", "block",
+---"authentication", "greylist", "rate", "dns", "connection", "tls", "protocol", "loop", "content".
 ---@field smtp? { code: integer, enhanced: string, text: string } The upstream's reply, if there was one.
 ---@field call "forward"|"reply"
 ---@field where string Where in the script it happened: "support.lua:12".
