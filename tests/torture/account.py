@@ -1,0 +1,128 @@
+"""What became of what was promised.
+
+A leg is a message on its way to one destination. It was promised when its sender was told 250; it has arrived when the
+next hop has taken it; lost is what was promised and has not arrived though nothing waits in the queue any more.
+
+An arrival after the first is a duplicate. It was in flight, so that nobody but the next hop could know of the first, when
+  * the sender's session that had brought the first ended without an answer, so that he came again; or
+  * the queue sent it again, a process was killed within NOTE_S of the first, and no host has said in its log that it had
+    noted both; or
+  * the disk was made to fail, within NOTE_S of the first, what had to be noted."""
+import collections
+import dataclasses
+
+from sender import ACCEPTED, LOST, REFUSED
+
+NOTE_S = 2.0
+
+
+@dataclasses.dataclass
+class Sum:
+    promised: int = 0
+    arrived: int = 0
+    lost: int = 0
+    duplicated: int = 0
+    in_flight: int = 0
+    problems: list = dataclasses.field(default_factory=list)
+
+    def __iadd__(self, other):
+        for field in dataclasses.fields(self):
+            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
+        return self
+
+    def __str__(self):
+        return (f"answered 250: {self.promised}, arrived: {self.arrived}, lost: {self.lost}, "
+                f"duplicated: {self.duplicated}, of these in flight: {self.in_flight}")
+
+    @property
+    def is_good(self):
+        return not self.lost and self.duplicated == self.in_flight and not self.problems
+
+
+def is_soon_after(arrival, times):
+    """A fault is seen some milliseconds after it came."""
+    return any(arrival.time - 0.1 <= moment <= arrival.time + NOTE_S for moment in times)
+
+
+class Account:
+    """`excused`: tokens of what may be missing, for its entry was damaged."""
+
+    def __init__(self, mails, arrivals, service, excused=()):
+        self.mails = {mail.token: mail for mail in mails}
+        self.excused = excused
+        self.service = service
+        self.forwarded = service.forwarded()
+        self.by_leg = collections.defaultdict(list)
+        for arrival in arrivals:
+            self.by_leg[arrival.token, arrival.recipient].append(arrival)
+
+    def _is_disk_failing(self, arrival):
+        return is_soon_after(arrival, self.service.failures)
+
+    def _was_killed_after(self, arrival):
+        return is_soon_after(arrival, self.service.kills)
+
+    def _sent_again_in_flight(self, first):
+        """The same attempt of the sender has arrived again: the queue has sent it twice."""
+        noted = self.forwarded.get((first.passage, first.recipient), 0)
+        return self._is_disk_failing(first) or (self._was_killed_after(first) and noted < 2)
+
+    def _brought_again_in_flight(self, first):
+        """A later attempt has arrived, too."""
+        attempt = self.mails[first.token].attempts[first.attempt]
+        return self._is_disk_failing(first) or attempt.outcome == LOST
+
+    def duplicates(self, leg):
+        """For each: (its first arrival, was it in flight)."""
+        by_attempt = collections.defaultdict(list)
+        for arrival in sorted(self.by_leg[leg], key=lambda arrival: arrival.time):
+            by_attempt[arrival.attempt].append(arrival)
+        for arrivals in by_attempt.values():
+            for first in arrivals[:-1]:
+                yield first, self._sent_again_in_flight(first)
+        for attempt in sorted(by_attempt)[:-1]:
+            first = by_attempt[attempt][-1]
+            yield first, self._brought_again_in_flight(first)
+
+    def _tell(self, leg, what):
+        mail = self.mails[leg[0]]
+        times = ", ".join(f"attempt {each.attempt} at {each.time:.3f} ({each.passage})" for each in self.by_leg[leg])
+        attempts = "; ".join(f"{each.outcome} {each.reply}" for each in mail.attempts)
+        return f"{leg[0]} to {leg[1]} {what}; arrived: {times or 'never'}; its sender was told: {attempts}"
+
+    def sum(self):
+        total = Sum()
+        promised = [leg for mail in self.mails.values() if mail.is_accepted for leg in mail.legs()]
+        for leg in promised:
+            if leg[0] in self.excused and not self.by_leg.get(leg):
+                continue
+            total.promised += 1
+            if self.by_leg.get(leg):
+                total.arrived += 1
+            else:
+                total.lost += 1
+                total.problems.append(self._tell(leg, "was lost"))
+        for leg in list(self.by_leg):
+            for _, is_in_flight in self.duplicates(leg):
+                total.duplicated += 1
+                total.in_flight += is_in_flight
+                if not is_in_flight:
+                    total.problems.append(self._tell(leg, "was duplicated, and nothing was in flight"))
+        total.problems += self._other_problems()
+        return total
+
+    def _other_problems(self):
+        yield from self.service.problems
+        for line in self.service.crashes():
+            yield "a host crashed: " + line
+        for arrivals in self.by_leg.values():
+            for arrival in arrivals:
+                if not arrival.is_intact:
+                    yield f"{arrival.token} to {arrival.recipient} was changed on its way"
+        for mail in self.mails.values():
+            last = mail.attempts[-1] if mail.attempts else None
+            if not last or last.outcome != ACCEPTED:
+                yield f"{mail.token} was not taken in the end: {last}"
+            for attempt in mail.attempts:
+                if attempt.outcome == REFUSED or "TimeoutError" in attempt.reply:
+                    yield f"{mail.token} was answered {attempt.outcome} {attempt.reply}"

@@ -1,0 +1,125 @@
+"""Killed at random, killed at each call, with a disk that fails: each mode returns the sum of its runs."""
+import asyncio
+import contextlib
+import os
+import random
+import subprocess
+import time
+
+from account import Sum
+from run import Run, Series
+from service import (ANY_KIND, CREATE, EIO, ENOSPC, KILL_AFTER, KILL_BEFORE, KILL_WITHIN, RESIZE, SHORT, SYNC, WRITE)
+
+# --- at random ---
+
+KILLS_PER_SERVICE = 6  # a host that is killed again and again rests longer each time
+
+
+async def kill_at_random(run, lot):
+    kills = 0
+    while True:
+        await asyncio.sleep(lot.uniform(0.2, 1.2))
+        hosts = run.service.hosts()
+        if not run.service.port or not hosts:
+            continue
+        kills += 1
+        if kills % KILLS_PER_SERVICE:
+            run.service.kill_host(lot.choice(hosts))
+        elif lot.random() < 0.5:
+            run.service.kill_supervisor()
+        else:
+            run.service.kill_all()
+
+
+async def kills(options, folder):
+    run = Run(folder, options.seed, hosts=2, lease="4s")
+    await run.open()
+    until = time.time() + options.seconds
+    sending = [asyncio.create_task(run.senders.send_until(until)) for _ in range(12)]
+    disturbing = [asyncio.create_task(sink.change_weather()) for sink in run.sinks]
+    disturbing.append(asyncio.create_task(kill_at_random(run, random.Random(options.seed))))
+    await asyncio.sleep(options.seconds)
+    for task in disturbing:
+        task.cancel()
+    await asyncio.gather(*disturbing, return_exceptions=True)
+    return await run.finish(sending)
+
+
+# --- killed at each call ---
+
+async def each(options, folder):
+    series = Series(folder)
+    await series.run_at_each("killed-before", KILL_BEFORE, ANY_KIND, options.points)
+    await series.run_at_each("killed-within", KILL_WITHIN, WRITE, options.points)
+    await series.run_at_each("killed-after", KILL_AFTER, ANY_KIND, options.points)
+    return series.total
+
+
+# --- the disk ---
+
+DISK_BYTES = 32 << 20
+
+async def disk(options, folder):
+    series = Series(folder)
+    grows = CREATE | WRITE | RESIZE | SYNC
+    await series.run_at_each("full-from", ENOSPC, grows, options.points and options.points // 2, lasting=True)
+    await series.run_at_each("short", SHORT, WRITE, options.points and options.points // 2)
+    await series.run_at_each("broken", EIO, ANY_KIND, options.points)
+    await series.run_at_each("broken-from", EIO, ANY_KIND, options.points and options.points // 2, lasting=True)
+    series.total += await really_full(options, folder / "really-full")
+    return series.total
+
+
+@contextlib.contextmanager
+def small_disk(path):
+    """A file system of its own; None when we may not make one."""
+    path.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=700", "postern-torture", str(path)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        yield None
+        return
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+def fill(path):
+    with contextlib.suppress(OSError), open(path, "wb", buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+
+
+async def fill_again_and_again(run, state, until):
+    """All next hops defer meanwhile, so that each message needs the disk."""
+    while time.time() < until:
+        await asyncio.sleep(0.7)
+        fill(state / "filler")
+        run.service.failures.append(time.time())
+        await asyncio.sleep(0.7)
+        run.service.failures.append(time.time())
+        (state / "filler").unlink()
+
+
+async def run_on_small_disk(options, folder, space):
+    with small_disk(folder / "state") as state:
+        if not state:
+            print("  really full: skipped, for only root may mount a file system", flush=True)
+            return Sum()
+        closed = True
+        run = Run(folder, options.seed, softly=lambda token, recipient: closed, lease="4s",
+                  store={"space": space, "inodes": 0})
+        await run.open()
+        seconds = 3 if options.short else 10
+        until = time.time() + seconds
+        sending = [asyncio.create_task(run.senders.send_until(until)) for _ in range(8)]
+        await fill_again_and_again(run, state, until)
+        closed = False
+        return await run.finish(sending)
+
+
+async def really_full(options, folder):
+    """With the room that Postern keeps free, and without."""
+    total = await run_on_small_disk(options, folder / "with-room", "1MiB")
+    total += await run_on_small_disk(options, folder / "without", "0")
+    return total
