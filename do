@@ -23,6 +23,7 @@ usage() {
 ./do test                build twice (release; ASan and UBSan), lint, run every test; the last line is the sum
 ./do lint                formatting, static analysis, the include rule
 ./do bench [--smoke]     speed and memory between a load generator and a sink; figures in build/bench.json
+./do torture [MODE...]   hosts killed, disks that fail, damage: the last line counts what was promised, arrived, was lost
 ./do fuzz [TARGET...]    each fuzz target for FUZZ_SECONDS (60)
 END
 }
@@ -162,6 +163,12 @@ do_bench() {
     /usr/bin/python3 tests/bench/run.py --build build/release "$@"
 }
 
+do_torture() {
+    need_packages "${build_packages[@]}" python3
+    build release postern postern-faults
+    /usr/bin/python3 tests/torture/torture.py "$@"
+}
+
 do_test() {
     need_packages "${build_packages[@]}" "${test_packages[@]}"
     stage 'build (release)' build release
@@ -177,7 +184,7 @@ do_test() {
 
 verb=${1:-}
 case $verb in
-run | test | lint | bench | fuzz)
+run | test | lint | bench | torture | fuzz)
     shift
     "do_$verb" "$@"
     ;;
