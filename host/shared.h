@@ -30,10 +30,6 @@ struct shared {
     unsigned host_count;
     int64_t service_pid;
     uint64_t started_at;
-    /* anybody's */
-    atomic_bool
-        ledger_used; /* a delivered leg was ever recorded: who sends again must be looked up */
-
     _Alignas(64) struct shared_host hosts[SHARED_HOSTS_MAX];
 };
 

@@ -37,7 +37,6 @@ static void counts_are_seen_through_every_mapping_and_summed(void **state)
     assert_non_null(theirs);
     assert_int_equal(theirs->host_count, 3);
     assert_int_equal(theirs->service_pid, getpid());
-    assert_false(atomic_load(&theirs->ledger_used));
     status_count_in(theirs->hosts[1].events);
     EVENT(NULL, STATUS_SESSION_NOTE, FIELD("what", STR("a test")));
     EVENT(NULL, STATUS_SESSION_NOTE, FIELD("what", STR("a test")));
