@@ -200,7 +200,7 @@ static void send_in_turn(const struct errand *errand, struct str host,
         struct client *client = open_client(errand, host, &verdict);
         if (!client) {
             try_say(try, &verdict);
-            try->result.is_of_destination = try->result.status == DELIVERY_TEMPORARY;
+            try->result.is_of_destination = true;
             return;
         }
         pool_turn_set(turn, client);
@@ -284,7 +284,7 @@ static void visit_hosts(const struct errand *errand, uint64_t deadline_ms,
         are_all_down = are_all_down && try.result.is_of_destination;
         if (i == 0 || is_last_word || weight(&try.result) >= weight(result))
             *result = try.result;
-        result->is_of_destination = are_all_down;
+        result->is_of_destination = are_all_down && result->status == DELIVERY_TEMPORARY;
         if (is_last_word || out_of_time(deadline_ms))
             return;
     }

@@ -281,6 +281,78 @@ static void no_more_hosts_than_allowed_are_tried(void **state)
     run_two_peers(send_with_one_host, closes, unused);
 }
 
+/* --- the message or its destination --- */
+
+static bool is_blamed;
+
+static void send_and_look_at_blame(void)
+{
+    struct delivery_result result = send_to("x@dest.test");
+    assert_int_equal(result.status, DELIVERY_TEMPORARY);
+    assert_int_equal(result.is_of_destination, is_blamed);
+    assert_int_equal(result.reply.code / 10, 45);
+}
+
+static void run_for_blame(void **state, const struct fake_step *first_script,
+                          const struct fake_step *second_script, bool expected)
+{
+    is_blamed = expected;
+    run_two_peers(send_and_look_at_blame, first_script, second_script);
+    assert_int_equal(test_loop_close(state), 0);
+    assert_int_equal(fixture_reset(state), 0);
+}
+
+static void what_no_host_takes_of_anybody_is_the_destinations_failure(void **state)
+{
+    static const struct fake_step closes[] = {{NULL, FAKE_CLOSE}};
+    static const struct fake_step busy[] = {{NULL, "421 4.3.2 busy"}, {0}};
+    static const struct fake_step later_421[] = {
+        GREETING, EHLO_PLAIN, {"MAIL", "421 4.7.0 enough"}, {0}};
+    static const struct fake_step grey[] = {
+        GREETING, EHLO_PLAIN, {"MAIL", "451 4.7.1 grey"}, UNTIL_END, {0}};
+    run_for_blame(state, closes, busy, true);
+    run_for_blame(state, busy, later_421, true);
+    run_for_blame(state, grey, closes, false);
+    run_for_blame(state, closes, grey, false);
+    run_for_blame(state, grey, busy, false);
+}
+
+static void look_at_dns_blame(void)
+{
+    assert_true(send_to("x@broken.test").is_of_destination);
+    assert_true(send_to("x@failing.test").is_of_destination);
+    assert_false(send_to("x@nowhere.test").is_of_destination);
+}
+
+static void dns_without_an_answer_is_the_destinations_failure(void **state)
+{
+    (void)state;
+    run_two_peers(look_at_dns_blame, unused, unused);
+}
+
+static void send_past_the_rate(void)
+{
+    struct delivery_result first = send_to("x@dest.test");
+    assert_int_equal(first.status, DELIVERY_OK);
+    assert_true(str_starts(first.peer, STR("mx1.test")));
+    struct delivery_result second_host = send_to("x@dest.test");
+    assert_int_equal(second_host.status, DELIVERY_OK);
+    assert_true(str_starts(second_host.peer, STR("mx2.test")));
+    struct delivery_result none = send_to("x@dest.test");
+    assert_int_equal(none.status, DELIVERY_TEMPORARY);
+    assert_false(none.is_from_peer);
+    assert_false(none.is_of_destination);
+    assert_string_equal(none.reply.enhanced, "4.7.0");
+    assert_in_range(none.wait_ms, 1, 60001);
+}
+
+static void a_host_out_of_rate_hands_over_to_the_next(void **state)
+{
+    (void)state;
+    fixture.options.rate_per_host = 1;
+    run_two_peers(send_past_the_rate, takes, takes);
+}
+
 /* --- routes --- */
 
 static void the_nearest_route_is_found(void **state)
@@ -326,6 +398,9 @@ int main(void)
         peer_test(the_next_host_is_not_asked_after_a_last_word),
         peer_test(a_peers_temporary_refusal_outweighs_other_failures),
         peer_test(no_more_hosts_than_allowed_are_tried),
+        peer_test(what_no_host_takes_of_anybody_is_the_destinations_failure),
+        peer_test(dns_without_an_answer_is_the_destinations_failure),
+        peer_test(a_host_out_of_rate_hands_over_to_the_next),
         cmocka_unit_test(the_nearest_route_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
