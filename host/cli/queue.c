@@ -108,7 +108,7 @@ static int show(const struct request *request)
 {
     struct store_filter filter = request->filter;
     struct store_leg *legs;
-    struct store_message message;
+    struct store_message message = {0};
     size_t count;
     filter.limit = RECIPIENTS_MAX;
     int result = store_queue_list(request->store, &filter, request->arena, &legs, &count);
@@ -121,7 +121,8 @@ static int show(const struct request *request)
         return failed_read(request, result);
     const struct store_message *whole = result == 0 ? &message : NULL;
     if (request->content)
-        fwrite(message.parts[0].at, 1, message.parts[0].length, stdout);
+        for (size_t i = 0; i < message.part_count; i++)
+            fwrite(message.parts[i].at, 1, message.parts[i].length, stdout);
     else if (request->as_json)
         cli_queue_print_message_json(whole, legs, count);
     else

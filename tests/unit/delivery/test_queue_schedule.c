@@ -51,6 +51,13 @@ static void end_dead(const struct schedule_ticket *ticket, struct schedule_backo
     schedule_end(ticket, SCHEDULE_DEAD, &result, how);
 }
 
+static void end_with(const struct schedule_ticket *ticket, enum schedule_news news,
+                     struct schedule_backoff how)
+{
+    const struct delivery_result result = {.status = DELIVERY_OK, .peer = STR("")};
+    schedule_end(ticket, news, &result, how);
+}
+
 static uint64_t down_for_ms(void)
 {
     struct delivery_result result;
@@ -99,7 +106,7 @@ TEST(failures_that_were_under_way_together_count_once)
 TEST(a_failure_beside_a_success_counts_for_nothing)
 {
     struct schedule_ticket first = go(), second = go();
-    schedule_end(&first, SCHEDULE_ALIVE, NULL, long_backoff);
+    end_with(&first, SCHEDULE_ALIVE, long_backoff);
     end_dead(&second, long_backoff);
     assert_int_equal(turn(), SCHEDULE_GO);
 }
@@ -108,7 +115,7 @@ TEST(a_late_success_opens_the_destination)
 {
     struct schedule_ticket first = go(), second = go();
     end_dead(&first, long_backoff);
-    schedule_end(&second, SCHEDULE_ALIVE, NULL, long_backoff);
+    end_with(&second, SCHEDULE_ALIVE, long_backoff);
     assert_int_equal(turn(), SCHEDULE_GO);
 }
 
@@ -157,7 +164,7 @@ TEST(others_wait_for_the_probe_and_go_after_its_success)
     ticket = go();
     struct task *other = task_start("other", wait_for_turn, NULL);
     task_sleep(1);
-    schedule_end(&ticket, SCHEDULE_ALIVE, NULL, backoff);
+    end_with(&ticket, SCHEDULE_ALIVE, backoff);
     assert_int_equal(task_join(other), SCHEDULE_GO);
 }
 
@@ -167,10 +174,10 @@ TEST(a_probe_that_was_not_made_leaves_it_to_the_next)
     end_dead(&ticket, backoff);
     task_sleep(21);
     ticket = go();
-    schedule_end(&ticket, SCHEDULE_NO_NEWS, NULL, backoff);
+    end_with(&ticket, SCHEDULE_NO_NEWS, backoff);
     ticket = go();
     assert_true(ticket.is_probe);
-    schedule_end(&ticket, SCHEDULE_ALIVE, NULL, backoff);
+    end_with(&ticket, SCHEDULE_ALIVE, backoff);
 }
 
 TEST(who_waits_for_the_probe_can_be_cancelled)
@@ -183,7 +190,7 @@ TEST(who_waits_for_the_probe_can_be_cancelled)
     task_sleep(1);
     task_cancel(other);
     assert_int_equal(task_join(other), SCHEDULE_CANCELLED);
-    schedule_end(&ticket, SCHEDULE_ALIVE, NULL, backoff);
+    end_with(&ticket, SCHEDULE_ALIVE, backoff);
 }
 
 TEST(who_insists_does_not_share)

@@ -93,7 +93,7 @@ static void note_order(void *arg, const struct store_message *message,
 
 TEST(destinations_take_turns_however_much_waits_for_one)
 {
-    char order[1000];
+    char order[1000] = "";
     asked.order = order;
     asked.length = 0;
     put("to@busy.test", 100);
