@@ -154,8 +154,8 @@ static int write_row(struct store_database *database, const struct store_activit
         " worker_version = excluded.worker_version,"
         " worker_outcome = excluded.worker_outcome, action = excluded.action,"
         " reply = excluded.reply, trail = excluded.trail,"
-        " status = CASE WHEN activity.sender IS NULL THEN activity.status"
-        " ELSE excluded.status END,"
+        " status = CASE WHEN activity.sender IS NULL AND excluded.status = 'queued'"
+        " THEN activity.status ELSE excluded.status END,"
         " time_ms = excluded.time_ms, bytes = excluded.bytes,"
         " spam_score = excluded.spam_score");
     bind_fields(&query, row, &store_activity_fields);
@@ -177,14 +177,21 @@ static int write_attempt(struct store_database *database,
     return store_query_run(&query);
 }
 
-/* A failure of one leg stays, whatever becomes of another. */
+/* Of a row that waits, or of one that is still to come. A failure of one leg stays, whatever becomes of another; and a
+ * row waits for each destination that was last told to come again. */
 static int write_status(struct store_database *database, const struct store_attempt *end)
 {
     struct store_query query = store_query_begin(
-        database, "INSERT INTO activity(message_id, recipient, status, time_ms)"
-                  " VALUES(?, ?, ?, ?) ON CONFLICT(message_id, recipient)"
-                  " DO UPDATE SET status = excluded.status"
-                  " WHERE activity.status <> 'deliveryFailed'");
+        database,
+        "INSERT INTO activity(message_id, recipient, status, time_ms)"
+        " VALUES(?1, ?2, ?3, ?4) ON CONFLICT(message_id, recipient)"
+        " DO UPDATE SET status = excluded.status"
+        " WHERE activity.status IN ('queued', 'forwarded') AND"
+        " (excluded.status <> 'forwarded' OR NOT EXISTS"
+        " (SELECT 1 FROM attempt AS last WHERE message_id = ?1 AND recipient = ?2"
+        " AND status = 'deferred' AND NOT EXISTS"
+        " (SELECT 1 FROM attempt WHERE message_id = ?1 AND recipient = ?2"
+        " AND destination = last.destination AND status <> 'deferred')))");
     store_query_text(&query, end->message_id);
     store_query_text(&query, end->recipient);
     store_query_text(&query, end->status);

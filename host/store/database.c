@@ -1,8 +1,10 @@
 #include "database.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 
@@ -137,10 +139,20 @@ static int set_up(struct store_database *database, enum store_durability durabil
                         NULL, NULL, NULL);
 }
 
+/* SQLite would make it readable by all, and its log with the same rights. Only a file that is not there yet: to close one
+ * that is in use would give up this process's locks on it. */
+static void make_private(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        close(fd);
+}
+
 int store_database_open(struct store_database *database, const char *path,
                         enum store_durability durability, struct err *err)
 {
     *database = (struct store_database){0};
+    make_private(path);
     int code = sqlite3_open_v2(
         path, &database->handle,
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);

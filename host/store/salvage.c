@@ -12,7 +12,7 @@
 
 /* Up to this size everything, the indexes too, is looked at at each start: some tenths of a second. A larger one, only after SQLite has
  * met damage in it. */
-#define CHECKED_BYTES ((off_t)64 * 1024 * 1024)
+#define CHECKED_BYTES ((off_t)16 * 1024 * 1024)
 
 /* --- whether it is sound --- */
 

@@ -15,8 +15,9 @@
 #include "base/mem.h"
 #include "store/store.h"
 
-#define NOW_MS ((uint64_t)1795348800000) /* 2026-11-22 12:00 */
-#define HOUR   ((uint64_t)3600000)
+#define NOW_MS                                                                             \
+    ((uint64_t)1700000000000) /* 2023: leases of tests are over by the clock of the day */
+#define HOUR ((uint64_t)3600000)
 
 struct backend {
     const char *name;
