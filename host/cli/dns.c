@@ -22,6 +22,7 @@ struct question {
     struct str domain;
     struct zone_record records[ZONE_RECORDS_MAX];
     size_t count;
+    bool has_key, has_waiting_key; /* that signs; that will */
 };
 
 /* --- what should be there --- */
@@ -33,7 +34,22 @@ static void add(struct question *question, enum zone_purpose purpose, struct str
         (struct zone_record){.purpose = purpose, .name = name, .value = value};
 }
 
-_Static_assert(3 + KEY_RING_ACTIVE_MAX <= ZONE_RECORDS_MAX, "room for all");
+static void add_key(struct question *question, const struct signing_key *key)
+{
+    if (question->count < ZONE_RECORDS_MAX)
+        question->records[question->count++] = zone_key_record(key, question->arena);
+}
+
+/* A key that is to be put to use once it is published. */
+static void add_waiting_key(const struct signing_key *key, void *arg)
+{
+    struct question *question = arg;
+    if (str_equal(key->domain, question->domain) && !key->is_active &&
+        !key->retired_at.length) {
+        add_key(question, key);
+        question->has_waiting_key = true;
+    }
+}
 
 static void add_records(struct question *question, const struct key_ring *ring)
 {
@@ -43,11 +59,13 @@ static void add_records(struct question *question, const struct key_ring *ring)
     add(question, ZONE_MX, domain,
         str_of(arena_printf(arena, "%d %s.", MX_PREFERENCE, question->config->host_name)));
     add(question, ZONE_SPF, domain, STR(SPF_VALUE));
-    const struct signing_key *const *keys = key_ring_find(ring, domain, &count);
-    for (size_t i = 0; i < count; i++)
-        question->records[question->count++] = zone_key_record(keys[i], arena);
     add(question, ZONE_DMARC, str_of(arena_printf(arena, "_dmarc.%.*s", STR_ARG(domain))),
         STR(DMARC_VALUE));
+    const struct signing_key *const *keys = key_ring_find(ring, domain, &count);
+    for (size_t i = 0; i < count; i++)
+        add_key(question, keys[i]);
+    question->has_key = count > 0;
+    key_ring_each(ring, add_waiting_key, question);
 }
 
 /* --- what is there --- */
@@ -92,14 +110,15 @@ static void print_json(const struct question *question)
 
 static void print_text(const struct question *question)
 {
-    bool has_key = false;
     for (size_t i = 0; i < question->count; i++) {
         zone_print(&question->records[i]);
         if (question->is_check)
             zone_print_check(&question->records[i]);
-        has_key = has_key || question->records[i].purpose == ZONE_DKIM;
     }
-    if (!has_key)
+    if (question->has_waiting_key)
+        printf("; a key waits to be put to use: postern keys rotate %.*s\n",
+               STR_ARG(question->domain));
+    else if (!question->has_key)
         printf("; no key signs for %.*s: postern keys new %.*s\n",
                STR_ARG(question->domain), STR_ARG(question->domain));
 }

@@ -149,10 +149,21 @@ def test_what_is_printed_is_what_to_publish(published):
     lines = dns(published, "ours.test").stdout.splitlines()
     assert lines[0] == "ours.test. 3600 IN MX 10 mx.gate.test."
     assert lines[1] == 'ours.test. 3600 IN TXT "v=spf1 mx ~all"'
-    assert lines[2].startswith('x._domainkey.ours.test. 3600 IN TXT ( "v=DKIM1; k=rsa; p=')
-    assert all(len(string) <= 255 for string in re.findall(r'"([^"]*)"', lines[2]))
-    assert lines[3] == '_dmarc.ours.test. 3600 IN TXT "v=DMARC1; p=none"'
+    assert lines[2] == '_dmarc.ours.test. 3600 IN TXT "v=DMARC1; p=none"'
+    assert lines[3].startswith('x._domainkey.ours.test. 3600 IN TXT ( "v=DKIM1; k=rsa; p=')
+    assert all(len(string) <= 255 for string in re.findall(r'"([^"]*)"', lines[3]))
+    assert len(lines) == 4
     assert verdicts(published) == {purpose: ("ok", "") for purpose in ("mx", "spf", "dkim", "dmarc")}
+
+
+def test_the_next_key_is_to_be_published_too(published, fake_dns):
+    made = keys(published, "rotate", "ours.test").stdout
+    printed = dns(published, "ours.test").stdout
+    assert made.splitlines()[-1] in printed
+    assert printed.endswith("; a key waits to be put to use: postern keys rotate ours.test\n")
+    assert verdicts(published)["dkim"] == ("missing", "there is no such record")
+    publish(fake_dns, made)
+    assert verdicts(published)["dkim"] == ("ok", "")
 
 
 def test_nothing_published_is_all_missing(ours):
