@@ -221,7 +221,8 @@ static int run(void *arg)
     case SCHEDULE_SHARE:
         share(attempt);
         break;
-    case SCHEDULE_CANCELLED:
+    case SCHEDULE_LATER: /* whatever that takes: there are others to deliver to */
+        attempt->give_back_ms = unix_now_ms();
         break;
     }
     if (attempt->give_back_ms > 0)

@@ -31,8 +31,7 @@ struct schedule_destination {
     struct reply reply; /* of the last failure */
     bool is_from_peer;
     char *peer;
-    struct task_signal turn; /* the probe has ended */
-    struct str name;         /* its bytes follow the struct */
+    struct str name; /* its bytes follow the struct */
 };
 
 struct schedule {
@@ -99,12 +98,8 @@ static bool is_down(const struct schedule_destination *destination)
 enum schedule_turn schedule_begin(struct schedule_destination *destination, bool insists,
                                   struct schedule_ticket *ticket)
 {
-    while (destination->is_probed) {
-        task_stage("waiting to hear whether %.*s is there again",
-                   STR_ARG(destination->name));
-        if (task_signal_wait(&destination->turn, TASK_FOREVER) < 0)
-            return SCHEDULE_CANCELLED;
-    }
+    if (destination->is_probed)
+        return SCHEDULE_LATER;
     if (is_down(destination) && !insists)
         return SCHEDULE_SHARE;
     destination->is_probed = destination->failure_count > 0;
@@ -147,7 +142,6 @@ void schedule_end(const struct schedule_ticket *ticket, enum schedule_news news,
         destination->failure_count = 0;
     if (ticket->is_probe)
         destination->is_probed = false;
-    task_signal_raise_all(&destination->turn);
 }
 
 void schedule_outcome(const struct schedule_destination *destination, struct arena *arena,

@@ -31,14 +31,14 @@ void schedule_leave(struct schedule *schedule, struct schedule_destination *dest
 enum schedule_turn {
     SCHEDULE_GO,    /* be sent; schedule_end follows */
     SCHEDULE_SHARE, /* take the outcome of the last probe for its own */
-    SCHEDULE_CANCELLED,
+    SCHEDULE_LATER, /* a probe is under way: come back when it has ended */
 };
 struct schedule_ticket {
     struct schedule_destination *destination;
     uint64_t spell;
     bool is_probe;
 };
-/* Waits while a probe is under way. With `insists` it is never to share. */
+/* With `insists` it is never to share. */
 enum schedule_turn schedule_begin(struct schedule_destination *destination, bool insists,
                                   struct schedule_ticket *ticket);
 

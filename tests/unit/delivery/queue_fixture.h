@@ -17,6 +17,7 @@ struct world {
     size_t call_count, active, active_max;
     bool is_back;   /* what was down is there again */
     bool is_locked; /* peers do not answer until unlocked */
+    bool is_hole;   /* what is down does not even say so */
     bool peers_have_dsn;
     uint64_t bytes, bytes_max; /* in delivery, as the legs say */
     size_t cancelled;
@@ -96,7 +97,8 @@ static void deliver(void *arg, const struct delivery_request *request, struct ar
     if (++world->active > world->active_max)
         world->active_max = world->active;
     int slept = task_sleep(1);
-    while (world->is_locked && slept == 0)
+    bool is_down = str_starts(request->recipient->domain, STR("down"));
+    while ((world->is_locked || (world->is_hole && is_down)) && slept == 0)
         slept = task_sleep(1);
     world->active--;
     *result = answer_of(request->recipient->domain);

@@ -271,6 +271,22 @@ TEST(many_dead_destinations_leave_room_for_the_living)
     wait_for(fixture.seen.delivered == 170);
 }
 
+TEST(destinations_that_swallow_their_probes_take_no_room_from_others)
+{
+    for (int i = 0; i < 100; i++)
+        add("from@src.test", arena_printf(fixture.arena, "to@down%d.test", i % 20));
+    wait_for(fixture.world.call_count >= 20);
+    fixture.world.is_hole = true;
+    wait_for(fixture.world.active == 20); /* their probes */
+    for (int i = 0; i < 50; i++)
+        add("from@src.test", "to@dest.test");
+    wait_for(fixture.seen.delivered == 50);
+    wait_for(queue_status(fixture.queue).active == 20);
+    fixture.world.is_hole = false;
+    fixture.world.is_back = true;
+    wait_for(fixture.seen.delivered == 150);
+}
+
 TEST(the_old_at_a_dead_destination_are_given_up_by_its_probe)
 {
     for (int i = 0; i < 40; i++)
@@ -392,6 +408,7 @@ int main(void)
         queue_test(what_cannot_be_added_is_said_so),
         queue_test(a_dead_destination_is_only_probed),
         queue_test(many_dead_destinations_leave_room_for_the_living),
+        queue_test(destinations_that_swallow_their_probes_take_no_room_from_others),
         queue_test(the_old_at_a_dead_destination_are_given_up_by_its_probe),
         queue_test(none_is_given_up_untried),
         queue_test(delays_are_told_at_a_dead_destination_too),

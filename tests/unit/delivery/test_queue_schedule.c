@@ -137,35 +137,28 @@ TEST(the_time_doubles_with_each_probe_up_to_its_maximum)
     assert_in_range(down_for_ms(), 29000, 30000);
 }
 
-static int wait_for_turn(void *arg)
-{
-    (void)arg;
-    return (int)turn();
-}
-
-TEST(others_wait_for_the_probe_and_share_its_outcome)
+TEST(others_are_sent_away_until_the_probe_has_ended)
 {
     struct schedule_ticket ticket = go();
     end_dead(&ticket, backoff);
     task_sleep(21);
     ticket = go();
-    struct task *other = task_start("other", wait_for_turn, NULL);
-    task_sleep(1);
+    assert_int_equal(turn(), SCHEDULE_LATER);
     assert_int_equal(closed_count(), 1);
     end_dead(&ticket, long_backoff);
-    assert_int_equal(task_join(other), SCHEDULE_SHARE);
+    assert_int_equal(turn(), SCHEDULE_SHARE);
 }
 
-TEST(others_wait_for_the_probe_and_go_after_its_success)
+TEST(others_go_after_the_probes_success)
 {
     struct schedule_ticket ticket = go();
     end_dead(&ticket, backoff);
     task_sleep(21);
     ticket = go();
-    struct task *other = task_start("other", wait_for_turn, NULL);
-    task_sleep(1);
+    assert_int_equal(turn(), SCHEDULE_LATER);
     end_with(&ticket, SCHEDULE_ALIVE, backoff);
-    assert_int_equal(task_join(other), SCHEDULE_GO);
+    assert_int_equal(turn(), SCHEDULE_GO);
+    assert_int_equal(turn(), SCHEDULE_GO);
 }
 
 TEST(a_probe_that_was_not_made_leaves_it_to_the_next)
@@ -177,19 +170,6 @@ TEST(a_probe_that_was_not_made_leaves_it_to_the_next)
     end_with(&ticket, SCHEDULE_NO_NEWS, backoff);
     ticket = go();
     assert_true(ticket.is_probe);
-    end_with(&ticket, SCHEDULE_ALIVE, backoff);
-}
-
-TEST(who_waits_for_the_probe_can_be_cancelled)
-{
-    struct schedule_ticket ticket = go();
-    end_dead(&ticket, backoff);
-    task_sleep(21);
-    ticket = go();
-    struct task *other = task_start("other", wait_for_turn, NULL);
-    task_sleep(1);
-    task_cancel(other);
-    assert_int_equal(task_join(other), SCHEDULE_CANCELLED);
     end_with(&ticket, SCHEDULE_ALIVE, backoff);
 }
 
@@ -253,10 +233,9 @@ int main(void)
         loop_test(a_failure_beside_a_success_counts_for_nothing),
         loop_test(a_late_success_opens_the_destination),
         loop_test(the_time_doubles_with_each_probe_up_to_its_maximum),
-        loop_test(others_wait_for_the_probe_and_share_its_outcome),
-        loop_test(others_wait_for_the_probe_and_go_after_its_success),
+        loop_test(others_are_sent_away_until_the_probe_has_ended),
+        loop_test(others_go_after_the_probes_success),
         loop_test(a_probe_that_was_not_made_leaves_it_to_the_next),
-        loop_test(who_waits_for_the_probe_can_be_cancelled),
         loop_test(who_insists_does_not_share),
         loop_test(it_is_closed_once_all_that_is_due_has_learnt),
         loop_test(a_destination_out_of_rate_is_closed_for_so_long),
