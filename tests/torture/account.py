@@ -25,10 +25,8 @@ class Sum:
     in_flight: int = 0
     problems: list = dataclasses.field(default_factory=list)
 
-    def __iadd__(self, other):
-        for field in dataclasses.fields(self):
-            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
-        return self
+    def __add__(self, other):
+        return Sum(*(getattr(self, field.name) + getattr(other, field.name) for field in dataclasses.fields(self)))
 
     def __str__(self):
         return (f"answered 250: {self.promised}, arrived: {self.arrived}, lost: {self.lost}, "

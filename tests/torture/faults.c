@@ -2,11 +2,12 @@
  * kills the process or makes the disk fail. Sockets, the log and everything elsewhere are not counted.
  *
  *     FAULTS_DIRECTORY   counted are calls on files below it
+ *     FAULTS_DURABLE     if given: keeps there what a power failure would leave (durable.h)
  *     FAULTS_CONTROL     a file of struct control, which all processes of a service share: the count goes on when a host
  *                        that was killed is started again, and whoever tortures sets the fault while it runs
  *
- * Without these two, or before main(), nothing is counted. A process that is killed keeps nothing: what it had given to
- * the kernel is in its files, as the next process will find them. */
+ * Without directory and control nothing is counted. What a process that is killed had given to the kernel is in its
+ * files, as the next process will find them; when the power fails, only what was fsynced. */
 #undef _FORTIFY_SOURCE /* its inline open() would stand where ours is defined */
 
 #include <dlfcn.h>
@@ -26,6 +27,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "durable.h"
+
 enum kind { KIND_CREATE, KIND_WRITE, KIND_SYNC, KIND_RESIZE, KIND_RENAME, KIND_UNLINK };
 
 enum action {
@@ -35,7 +38,8 @@ enum action {
     ACTION_KILL_AFTER,
     ACTION_EIO,
     ACTION_ENOSPC,
-    ACTION_SHORT /* half of it is written, and that is told */
+    ACTION_SHORT,    /* half of it is written, and that is told */
+    ACTION_POWER_CUT /* from then on nobody writes any more */
 };
 
 /* tests/torture/service.py knows this layout. */
@@ -46,6 +50,7 @@ struct control {
     _Atomic uint64_t action;
     _Atomic uint64_t kinds;  /* bit by enum kind */
     _Atomic uint64_t faults; /* made so far */
+    _Atomic uint64_t is_power_cut;
 };
 
 static struct control *control;
@@ -99,6 +104,8 @@ __attribute__((constructor)) static void begin(void)
     const char *path = getenv("FAULTS_CONTROL"), *below = getenv("FAULTS_DIRECTORY");
     if (!path || !below || strlen(below) >= sizeof directory)
         return;
+    if (getenv("FAULTS_DURABLE"))
+        durable_begin(getenv("FAULTS_DURABLE"));
     directory_length = strlen(below);
     memcpy(directory, below, directory_length);
     control = map_control(path);
@@ -126,15 +133,27 @@ static bool is_file_below(int fd)
     return is_below(path) || strcmp(path, directory) == 0;
 }
 
+static void die(void)
+{
+    kill(getpid(), SIGKILL);
+    for (;;)
+        pause();
+}
+
 static enum action count_call(enum kind kind)
 {
+    if (atomic_load(&control->is_power_cut))
+        die();
     if (!(atomic_load(&control->kinds) & UINT64_C(1) << kind))
         return ACTION_NONE;
     uint64_t number = atomic_fetch_add(&control->count, 1) + 1;
     if (number < atomic_load(&control->first) || number > atomic_load(&control->last))
         return ACTION_NONE;
-    atomic_fetch_add(&control->faults, 1);
-    return (enum action)atomic_load(&control->action);
+    enum action action = (enum action)atomic_load(&control->action);
+    if (action == ACTION_POWER_CUT)
+        atomic_store(&control->is_power_cut, 1);
+    atomic_fetch_add(&control->faults, action != ACTION_NONE);
+    return action;
 }
 
 static enum action on_file(enum kind kind, int fd)
@@ -152,17 +171,10 @@ static enum action on_path(enum kind kind, const char *path)
 
 /* --- the fault --- */
 
-static void die(void)
-{
-    kill(getpid(), SIGKILL);
-    for (;;)
-        pause();
-}
-
 /* Whether the call fails instead of being made. */
 static bool comes_before(enum action action)
 {
-    if (action == ACTION_KILL_BEFORE)
+    if (action == ACTION_KILL_BEFORE || action == ACTION_POWER_CUT)
         die();
     if (action == ACTION_EIO)
         errno = EIO;
@@ -181,6 +193,12 @@ static size_t length_of(enum action action, size_t length)
 {
     bool is_halved = action == ACTION_KILL_WITHIN || action == ACTION_SHORT;
     return is_halved && length > 1 ? length / 2 : length;
+}
+
+static void keep(int fd)
+{
+    if (control && is_file_below(fd) && !atomic_load(&control->is_power_cut))
+        durable_keep(fd);
 }
 
 /* --- the calls --- */
@@ -267,6 +285,8 @@ int fsync(int fd)
     if (comes_before(action))
         return -1;
     int result = real.fsync(fd);
+    if (result == 0)
+        keep(fd);
     come_after(action);
     return result;
 }
@@ -277,6 +297,8 @@ int fdatasync(int fd)
     if (comes_before(action))
         return -1;
     int result = real.fdatasync(fd);
+    if (result == 0)
+        keep(fd);
     come_after(action);
     return result;
 }
@@ -311,6 +333,8 @@ int unlink(const char *path)
     enum action action = on_path(KIND_UNLINK, path);
     if (comes_before(action))
         return -1;
+    if (control && is_below(path))
+        durable_forget(path);
     int result = real.unlink(path);
     come_after(action);
     return result;

@@ -8,10 +8,12 @@ import time
 
 from account import Sum
 from run import Run, Series
-from service import (ANY_KIND, CREATE, EIO, ENOSPC, KILL_AFTER, KILL_BEFORE, KILL_WITHIN, RESIZE, SHORT, SYNC, WRITE)
+from service import (ANY_KIND, CREATE, EIO, ENOSPC, KILL_AFTER, KILL_BEFORE, KILL_WITHIN, POWER_CUT, RESIZE, SHORT, SYNC,
+                     WRITE)
 
 # --- at random ---
 
+SENDERS = 12
 KILLS_PER_SERVICE = 6  # a host that is killed again and again rests longer each time
 
 
@@ -31,18 +33,24 @@ async def kill_at_random(run, lot):
             run.service.kill_all()
 
 
-async def kills(options, folder):
-    run = Run(folder, options.seed, hosts=2, lease="4s")
+async def under_load(options, folder, disturb, seconds, **host):
+    run = Run(folder, options.seed, hosts=2, lease="4s", **host)
     await run.open()
-    until = time.time() + options.seconds
-    sending = [asyncio.create_task(run.senders.send_until(until)) for _ in range(12)]
+    until = time.time() + seconds
+    sending = [asyncio.create_task(run.senders.send_until(until)) for _ in range(SENDERS)]
     disturbing = [asyncio.create_task(sink.change_weather()) for sink in run.sinks]
-    disturbing.append(asyncio.create_task(kill_at_random(run, random.Random(options.seed))))
-    await asyncio.sleep(options.seconds)
+    disturbing.append(asyncio.create_task(disturb(run, random.Random(options.seed))))
+    await asyncio.sleep(seconds)
     for task in disturbing:
         task.cancel()
-    await asyncio.gather(*disturbing, return_exceptions=True)
+    for result in await asyncio.gather(*disturbing, return_exceptions=True):
+        if isinstance(result, Exception):
+            raise result
     return await run.finish(sending)
+
+
+async def kills(options, folder):
+    return await under_load(options, folder, kill_at_random, options.seconds)
 
 
 # --- killed at each call ---
@@ -53,6 +61,24 @@ async def each(options, folder):
     await series.run_at_each("killed-within", KILL_WITHIN, WRITE, options.points)
     await series.run_at_each("killed-after", KILL_AFTER, ANY_KIND, options.points)
     return series.total
+
+
+# --- the power ---
+
+
+async def cut_power_at_random(run, lot):
+    while True:
+        await asyncio.sleep(lot.uniform(0.5, 2.5))
+        if run.service.port:
+            run.service.cut_power()
+
+
+async def power(options, folder):
+    """After a cut, nothing is left but what was fsynced."""
+    total = await under_load(options, folder / "random", cut_power_at_random, options.seconds / 2, keeps_durable=True)
+    series = Series(folder)
+    await series.run_at_each("power-cut", POWER_CUT, ANY_KIND, options.points, keeps_durable=True)
+    return total + series.total
 
 
 # --- the disk ---

@@ -136,10 +136,10 @@ class Series:
             shutil.rmtree(self.folder / name)
         return count
 
-    async def run_at_each(self, name, action, kinds, points, lasting=False):
+    async def run_at_each(self, name, action, kinds, points, lasting=False, **host):
         """The fault at each of the calls of these kinds that the scenario makes without it."""
-        count = await self.run(f"{name}-0", {"action": NONE, "first": 0, "kinds": kinds})
+        count = await self.run(f"{name}-0", {"action": NONE, "first": 0, "kinds": kinds}, **host)
         faults = {n: {"action": action, "first": n, "last": FOREVER if lasting else None, "kinds": kinds}
                   for n in spread(count, points)}
-        await asyncio.gather(*(self.run(f"{name}-{n}", fault) for n, fault in faults.items()))
+        await asyncio.gather(*(self.run(f"{name}-{n}", fault, **host) for n, fault in faults.items()))
         print(f"  {name}: at {len(faults)} of {count} calls", flush=True)

@@ -1,6 +1,7 @@
 """A Postern service that is made to fail: its hosts are killed, its disk is full or broken."""
 import asyncio
 import contextlib
+import ctypes
 import mmap
 import os
 import pathlib
@@ -15,19 +16,26 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integratio
 from gateway import BINARY, Rules  # noqa: E402
 
 FAULTS_LIBRARY = pathlib.Path(BINARY).parent / "faults.so"
+PR_SET_PDEATHSIG = 1
 START_S = 30
 STOP_S = 40
 
 # faults.c
 CREATE, WRITE, SYNC, RESIZE, RENAME, UNLINK = (1 << bit for bit in range(6))
 ANY_KIND = (1 << 6) - 1
-NONE, KILL_BEFORE, KILL_WITHIN, KILL_AFTER, EIO, ENOSPC, SHORT = range(7)
+NONE, KILL_BEFORE, KILL_WITHIN, KILL_AFTER, EIO, ENOSPC, SHORT, POWER_CUT = range(8)
+KILLS = (KILL_BEFORE, KILL_WITHIN, KILL_AFTER, POWER_CUT)
 FOREVER = (1 << 64) - 1
+
+
+def die_with_parent():
+    """In the child: no service outlives a torture that is killed itself."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Faults:
     """The control file of faults.so, which all processes of a service share."""
-    FIELDS = ("count", "first", "last", "action", "kinds", "faults")
+    FIELDS = ("count", "first", "last", "action", "kinds", "faults", "is_power_cut")
 
     def __init__(self, path):
         self.path = path
@@ -49,11 +57,49 @@ class Faults:
         self["action"] = NONE
 
 
+class Durable:
+    """What faults.so keeps of files that were fsynced: durable.h."""
+
+    def __init__(self, path):
+        self.path = path
+        path.mkdir()
+
+    def _names(self, directory):
+        """The files that the directory had when it was last fsynced: name -> inode."""
+        path = self.path / f"{directory.stat().st_ino}.names"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return {line.rsplit(" ", 1)[0]: line.rsplit(" ", 1)[1] for line in lines}
+
+    def _content(self, inode):
+        path = self.path / inode
+        return path.read_bytes() if path.exists() else b""
+
+    def restore(self, top):
+        """Directories stay; a file whose content was never fsynced is empty, one whose name was not is gone."""
+        for directory in [path for path in (top, *top.rglob("*")) if path.is_dir()]:
+            files = {name: self._content(inode) for name, inode in self._names(directory).items()}
+            for path in directory.iterdir():
+                if path.is_file():
+                    path.unlink()
+            fresh = []
+            for name, content in files.items():
+                (directory / name).write_bytes(content)
+                (directory / name).chmod(0o600)
+                fresh.append((name, content, (directory / name).stat().st_ino))
+            for _, content, inode in fresh:
+                (self.path / str(inode)).write_bytes(content)
+            lines = "".join(f"{name} {inode}\n" for name, _, inode in fresh)
+            (self.path / f"{directory.stat().st_ino}.names").write_text(lines)
+
+
 class Service:
-    def __init__(self, folder, sinks, hosts, queue, **host):
+    """`keeps_durable`: so that its power can be cut."""
+
+    def __init__(self, folder, sinks, hosts, queue, keeps_durable=False, **host):
         self.folder = folder
         self.rules = make_rules(folder, sinks, hosts, queue, host)
         self.faults = Faults(folder / "faults")
+        self.durable = Durable(folder / "durable") if keeps_durable else None
         self.log_path = folder / "postern.log"
         self.process = None
         self.port = None
@@ -68,9 +114,12 @@ class Service:
     def _spawn(self, out):
         environment = dict(os.environ, LD_PRELOAD=str(FAULTS_LIBRARY), FAULTS_CONTROL=str(self.faults.path),
                            FAULTS_DIRECTORY=str(self.rules.state))
+        if self.durable:
+            environment["FAULTS_DURABLE"] = str(self.durable.path)
         with open(out, "wb") as stdout, open(self.log_path, "ab") as log:
             self.process = subprocess.Popen([BINARY, "serve", str(self.rules.folder)], env=environment,
-                                            stdin=subprocess.DEVNULL, stdout=stdout, stderr=log)
+                                            stdin=subprocess.DEVNULL, stdout=stdout, stderr=log,
+                                            preexec_fn=die_with_parent)
 
     async def start(self):
         """Whether it serves."""
@@ -95,8 +144,9 @@ class Service:
         while self.is_wanted:
             if self.faults["faults"] != seen:
                 seen = self.faults["faults"]
-                is_kill = self.faults["action"] in (KILL_BEFORE, KILL_WITHIN, KILL_AFTER)
-                (self.kills if is_kill else self.failures).append(time.time())
+                (self.kills if self.faults["action"] in KILLS else self.failures).append(time.time())
+            if self.faults["is_power_cut"]:
+                self.cut_power()
             if self.process is None or self.process.poll() is not None:
                 self.port = None
                 if not await self.start():
@@ -144,6 +194,13 @@ class Service:
     def kill_all(self):
         self._kill([self.process.pid, *self.hosts()])
         self.process.wait()
+
+    def cut_power(self):
+        """Nothing is left but what was fsynced."""
+        self.faults["is_power_cut"] = 1
+        self.kill_all()
+        self.durable.restore(self.rules.state)
+        self.faults["is_power_cut"] = 0
 
     # --- what it says ---
 

@@ -1,9 +1,10 @@
 """Postern under torture: is every message that was answered 250 delivered, and none twice but for a reason?
 
-usage: torture.py [--build DIRECTORY] [--short] [--seed N] [MODE...]      modes: kills, each, disk, damage
+usage: torture.py [--build DIRECTORY] [--short] [--seed N] [MODE...]      modes: kills, each, power, disk, damage
 
     kills    hosts, and now and then the supervisor, are killed at random moments under load, in changing weather
     each     a small scenario, once for each thing that it asks of the disk: killed before, within and after it
+    power    it fails, at random and at each of those things: only what was fsynced is left
     disk     the same, with a disk that is full from some write on, or fails one of them; then one that is really full
     damage   bytes of the queue are changed while the service is down: set aside and reported, never a crash
 
@@ -14,6 +15,7 @@ import asyncio
 import os
 import pathlib
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -23,7 +25,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("modes", nargs="*", metavar="MODE", help="kills, each, disk, damage; without one: all")
+    parser.add_argument("modes", nargs="*", metavar="MODE", help="kills, each, power, disk, damage; without one: all")
     parser.add_argument("--build", type=pathlib.Path, default=HERE.parents[1] / "build/release")
     parser.add_argument("--short", action="store_true", help="a few of each, in about a minute")
     parser.add_argument("--seed", type=int, default=int(time.time()))
@@ -36,8 +38,8 @@ async def torture(options, folder):
     """The sum over all modes."""
     from account import Sum
     from damage import damage
-    from modes import disk, each, kills
-    modes = {"kills": kills, "each": each, "disk": disk, "damage": damage}
+    from modes import disk, each, kills, power
+    modes = {"kills": kills, "each": each, "power": power, "disk": disk, "damage": damage}
     total = Sum()
     for name in options.modes or modes:
         begin = time.monotonic()
@@ -54,6 +56,7 @@ def main():
         options.seconds = options.seconds or 10
         options.points = options.points or 10
     options.seconds = options.seconds or 90
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     folder = pathlib.Path(tempfile.mkdtemp(prefix="postern-torture-"))
     print(f"seed {options.seed}", flush=True)
     total = asyncio.run(torture(options, folder))
