@@ -90,7 +90,7 @@ static struct str bound_text(struct str text, const struct store_field *field)
 static struct store_pending *copy(enum kind kind, const void *thing, size_t thing_bytes,
                                   const struct store_fields *fields)
 {
-    struct str texts[STORE_FIELDS_MAX];
+    struct str texts[STORE_FIELDS_MAX] = {0};
     size_t bytes = 0;
     for (size_t i = 0; i < fields->count; i++) {
         texts[i] =
@@ -182,16 +182,15 @@ static int write_attempt(struct store_database *database,
 static int write_status(struct store_database *database, const struct store_attempt *end)
 {
     struct store_query query = store_query_begin(
-        database,
-        "INSERT INTO activity(message_id, recipient, status, time_ms)"
-        " VALUES(?1, ?2, ?3, ?4) ON CONFLICT(message_id, recipient)"
-        " DO UPDATE SET status = excluded.status"
-        " WHERE activity.status IN ('queued', 'forwarded') AND"
-        " (excluded.status <> 'forwarded' OR NOT EXISTS"
-        " (SELECT 1 FROM attempt AS last WHERE message_id = ?1 AND recipient = ?2"
-        " AND status = 'deferred' AND NOT EXISTS"
-        " (SELECT 1 FROM attempt WHERE message_id = ?1 AND recipient = ?2"
-        " AND destination = last.destination AND status <> 'deferred')))");
+        database, "INSERT INTO activity(message_id, recipient, status, time_ms)"
+                  " VALUES(?1, ?2, ?3, ?4) ON CONFLICT(message_id, recipient)"
+                  " DO UPDATE SET status = excluded.status"
+                  " WHERE activity.status IN ('queued', 'forwarded') AND"
+                  " (excluded.status <> 'forwarded' OR NOT EXISTS"
+                  " (SELECT 1 FROM attempt AS last WHERE message_id = ?1 AND recipient = ?2"
+                  " AND status = 'deferred' AND NOT EXISTS"
+                  " (SELECT 1 FROM attempt WHERE message_id = ?1 AND recipient = ?2"
+                  " AND destination = last.destination AND status <> 'deferred')))");
     store_query_text(&query, end->message_id);
     store_query_text(&query, end->recipient);
     store_query_text(&query, end->status);

@@ -185,6 +185,7 @@ int store_activity_list(struct store *store, const struct store_activity_filter 
 
 /* --- purge --- */
 
+/* Attempts are numbered in the order of their times, or nearly so: their times need no index. */
 static int purge_piece(struct store_database *database, void *arg)
 {
     struct store_purge *purge = arg;
@@ -197,8 +198,8 @@ static int purge_piece(struct store_database *database, void *arg)
         return result;
     purge->count = (size_t)sqlite3_changes(database->handle);
     query = store_query_begin(database,
-                              "DELETE FROM attempt WHERE number IN"
-                              " (SELECT number FROM attempt WHERE time_ms < ? LIMIT 500)");
+                              "DELETE FROM attempt WHERE time_ms < ? AND number IN"
+                              " (SELECT number FROM attempt ORDER BY number LIMIT 500)");
     store_query_number(&query, purge->before_ms);
     result = store_query_run(&query);
     purge->count += (size_t)sqlite3_changes(database->handle);

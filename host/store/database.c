@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -9,7 +10,7 @@
 #include "base/mem.h"
 
 /* Pages of the write-ahead log after which a commit moves them into the database. */
-#define CHECKPOINT_PAGES 4000
+#define CHECKPOINT_PAGES 8000
 #define BUSY_SLEEP_US    200
 
 static uint64_t monotonic_ms(void)
@@ -148,10 +149,18 @@ static void make_private(const char *path)
         close(fd);
 }
 
+/* Its counts of memory, which nobody asks for, cost a lock in each allocation. To be said before SQLite's first use. */
+static void set_up_library(void)
+{
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 int store_database_open(struct store_database *database, const char *path,
                         enum store_durability durability, struct err *err)
 {
     *database = (struct store_database){0};
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, set_up_library);
     make_private(path);
     int code = sqlite3_open_v2(
         path, &database->handle,

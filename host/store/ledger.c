@@ -56,7 +56,8 @@ static int find_keys(struct store_database *database, void *arg)
 int store_ledger_find(struct store *store, const struct str keys[], size_t count,
                       uint64_t now_ms, bool found[])
 {
-    struct keys finding = {store, keys, count, now_ms, found};
+    struct keys finding = {store, keys, count, now_ms, NULL};
+    finding.found = found;
     return count ? store_lane_run(&store->queue_reader, find_keys, &finding) : 0;
 }
 

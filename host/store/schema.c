@@ -57,8 +57,7 @@ static const char *const activity_steps[] = {
     " number INTEGER PRIMARY KEY, message_id TEXT NOT NULL, recipient TEXT NOT NULL,"
     " time_ms INTEGER NOT NULL, destination TEXT, peer TEXT, tls TEXT, reply TEXT,"
     " failure_class TEXT, status TEXT, duration_ms INTEGER);"
-    "CREATE INDEX attempt_row ON attempt(message_id, recipient);"
-    "CREATE INDEX attempt_time ON attempt(time_ms);",
+    "CREATE INDEX attempt_row ON attempt(message_id, recipient);",
 };
 
 const struct store_schema store_queue_schema = {"queue.db", queue_steps,

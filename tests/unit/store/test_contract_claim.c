@@ -81,11 +81,10 @@ STORE_TEST(destinations_take_turns)
 
 STORE_TEST(turns_go_on_from_claim_to_claim)
 {
-    for (char name = 'a'; name <= 'e'; name++) {
-        char recipient[] = "ben@x.test";
-        recipient[4] = name;
-        add_many(name, recipient, 4);
-    }
+    static const char *const recipients[] = {"ben@a.test", "ben@b.test", "ben@c.test",
+                                             "ben@d.test", "ben@e.test"};
+    for (size_t i = 0; i < 5; i++)
+        add_many(recipients[i][4], recipients[i], 4);
     renew_lease("one");
     unsigned of[5] = {0};
     for (unsigned i = 0; i < 5; i++) {
