@@ -12,6 +12,10 @@ falls on all of them; figures are medians over the rounds, and ratios are those 
     verified  load -> postern that verifies SPF, DKIM, DMARC and ARC of a signed message, a rule forwards -> sink
     sealed    the same for a message that a forwarder has sealed too (three signatures to check, not one)
     beside    as verified, while 100 other sessions wait for a name server that does not answer
+
+Beside these, `queue_insert_*`: how many messages a second the queue takes from so many tasks, each waited for until it is
+on stable storage, and how that compares with appending the same bytes to a file with one fdatasync for as many messages
+(`postern-bench store`); the ratio is that of 16 tasks.
     full      verified, then sealed (ARC) and signed for two domains, the sender rewritten: four RSA-2048 signatures;
               on as many hosts as there are cores
     full_one  the same on one host
@@ -69,6 +73,7 @@ SCRIPT = """return {
 
 VERIFYING = ("verified", "sealed", "beside", "full", "full_one")
 SLOW_SESSIONS = 100
+STORE_TASKS = (1, 16, 256)
 
 
 # --- a signed message ---
@@ -290,6 +295,18 @@ class Bench:
         postern.stop()
         return (after - before) / count
 
+    def measure_store(self):
+        """By the number of tasks that insert at once."""
+        reports = {}
+        for tasks in STORE_TASKS:
+            folder = self.folder / f"store-{tasks}"
+            folder.mkdir()
+            messages = max(tasks, min(self.options.messages // 2, 200 + 100 * tasks))
+            reports[tasks] = json.loads(subprocess.run(
+                [self.bench, "store", "--directory", folder, "--tasks", str(tasks), "--messages", str(messages),
+                 "--rounds", str(self.options.rounds)], check=True, capture_output=True, timeout=600).stdout)
+        return reports
+
     def check_sink(self):
         self.dns.stop()
         taken = json.loads(self.sink.stop())["messages"]
@@ -352,6 +369,15 @@ def figures_of(results, idle_kib, messages):
     return figures
 
 
+def store_figures(reports):
+    figures = []
+    for tasks, report in reports.items():
+        figures.append(figure(f"queue_insert_{tasks}_rate", report["store_per_second"], "messages/s"))
+        figures.append(figure(f"queue_insert_{tasks}_fsync_bound", report["disk_per_second"], "messages/s"))
+    figures.append(figure("queue_insert_vs_fsync_bound", reports[STORE_TASKS[1]]["ratio"], "ratio", (">=", 0.6)))
+    return figures
+
+
 def print_table(figures):
     print(f"\n{'figure':40} {'value':>12}  {'unit':22} {'target':>8}")
     for each in figures:
@@ -383,7 +409,8 @@ def main():
         results = bench.rounds()
         idle_kib = bench.idle_connection_kib()
         bench.check_sink()
-    figures = figures_of(results, idle_kib, options.messages)
+        store_reports = bench.measure_store()
+    figures = figures_of(results, idle_kib, options.messages) + store_figures(store_reports)
     print_table(figures)
     path = options.build.parent / "bench.json"
     path.write_text(json.dumps(figures, indent=2) + "\n")
