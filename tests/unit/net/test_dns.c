@@ -19,6 +19,7 @@ static const struct fake_record records[] = {
     {"null.test", DNS_MX, "0 ."},
     {"txt.test", DNS_TXT, "v=spf1 |-all"},
     {"long.test", DNS_TXT, "x*4000"},
+    {"largest.test", DNS_TXT, "x*65000"}, /* all that 64 KiB of packet can hold, nearly */
     {"1.2.0.192.in-addr.arpa", DNS_PTR, "host.test"},
     {"1.0.168.192.in-addr.arpa", DNS_PTR, "lan.test"},
     {"alias1.test", FAKE_CNAME, "alias2.test"},
@@ -117,6 +118,7 @@ static void ask_for_texts(void)
 {
     assert_str(ask("txt.test", DNS_TXT).records[0].text, "v=spf1 -all");
     assert_int_equal(ask("long.test", DNS_TXT).records[0].text.length, 4000);
+    assert_int_equal(ask("largest.test", DNS_TXT).records[0].text.length, 65000);
     assert_str(ask("cut.test", DNS_TXT).records[0].text, "whole over TCP");
     assert_true(fake.tcp_count > 0);
 }
