@@ -5,7 +5,9 @@
  * wait at the same time are one transaction and one fsync: when such a function has returned 0, what it wrote is on
  * stable storage. They return a negative errno value when it could not be written (-ENOSPC, -EIO, -EBUSY …): then
  * nothing of that call is in the store. A wait is never cut short by a cancellation, since nobody would know then
- * whether the write has happened. */
+ * whether the write has happened.
+ *
+ * Times are milliseconds since 1970. Texts are kept byte for byte, valid UTF-8 or not. */
 #pragma once
 
 #include <stdbool.h>
@@ -38,7 +40,7 @@ void store_close(struct store *store);
 
 /* All that is needed to send it on as it is, and to tell its sender when that fails. */
 struct store_message {
-    struct str id; /* [0-9a-z]+, unique: Postern's name for this entry */
+    struct str id; /* [0-9a-z]{1,64}, unique: Postern's name for this entry */
     uint64_t created_ms;
     struct str reverse_path; /* said in MAIL (rewritten by SRS already); empty: <> */
     /* Who is told of failures: the original reverse-path; empty: nobody may be (null or unauthenticated sender). */
@@ -79,7 +81,7 @@ struct store_leg {
     struct str reverse_path;          /* the message's; read only */
 };
 
-/* Durable when it returns 0. */
+/* Durable when it returns 0. -EEXIST: the id is taken; -EINVAL: it is none, or there is no leg. */
 int store_queue_add(struct store *store, const struct store_message *message,
                     const struct store_leg legs[], size_t leg_count);
 
@@ -91,7 +93,7 @@ int store_lease_renew(struct store *store, struct str owner, uint64_t now_ms,
 int store_lease_release(struct store *store, struct str owner);
 
 struct store_claim {
-    struct str owner; /* must have a lease */
+    struct str owner; /* must have a lease that is alive: else -ESTALE */
     uint64_t now_ms;
     size_t legs_max;
     size_t per_destination_max; /* of this claim and what the owner holds already */
@@ -112,7 +114,9 @@ int store_queue_read(struct store *store, struct str message_id, struct arena *a
                      struct store_message *message);
 
 /* The leg goes back with these next_ms, attempts, last_reply, last_peer, is_delay_told. With `notice` (may be NULL; one
- * leg) that message is added in the same transaction. -ESTALE: another owner has it by now; nothing was changed. */
+ * leg) that message is added in the same transaction. -ESTALE: another owner has it by now, or it has
+ * ended or was set aside; nothing was changed. (An owner whose lease has ended may still say this of what nobody has
+ * taken since.) */
 int store_queue_retry(struct store *store, struct str owner, const struct store_leg *leg,
                       const struct store_message *notice,
                       const struct store_leg *notice_leg);
