@@ -3,17 +3,18 @@
 A leg is a message on its way to one destination. It was promised when its sender was told 250; it has arrived when the
 next hop has taken it; lost is what was promised and has not arrived though nothing waits in the queue any more.
 
-An arrival after the first is a duplicate. It was in flight, so that nobody but the next hop could know of the first, when
+An arrival after the first is a duplicate. It was in flight, so that the first could not be noted, when
   * the sender's session that had brought the first ended without an answer, so that he came again; or
-  * the queue sent it again, a process was killed within NOTE_S of the first, and no host has said in its log that it had
-    noted both; or
-  * the disk was made to fail, within NOTE_S of the first, what had to be noted."""
+  * the queue sent it again, a process was killed within NOTE_S after the first, and no host has said in its log that it
+    had noted both; or
+  * the disk was made to fail, within NOTE_S of the time when the first was to be noted: counted apart, too."""
 import collections
 import dataclasses
 
 from sender import ACCEPTED, LOST, REFUSED
 
 NOTE_S = 2.0
+IN_FLIGHT, DISK_FAILED, NO_REASON = "in flight", "the disk failed", "none"
 
 
 @dataclasses.dataclass
@@ -23,6 +24,7 @@ class Sum:
     lost: int = 0
     duplicated: int = 0
     in_flight: int = 0
+    disk_failed: int = 0  # of these in flight
     problems: list = dataclasses.field(default_factory=list)
 
     def __add__(self, other):
@@ -37,9 +39,9 @@ class Sum:
         return not self.lost and self.duplicated == self.in_flight and not self.problems
 
 
-def is_soon_after(arrival, times):
+def is_near(moment, times, before=NOTE_S):
     """A fault is seen some milliseconds after it came."""
-    return any(arrival.time - 0.1 <= moment <= arrival.time + NOTE_S for moment in times)
+    return any(moment - before - 0.1 <= fault <= moment + NOTE_S for fault in times)
 
 
 class Account:
@@ -54,33 +56,30 @@ class Account:
         for arrival in arrivals:
             self.by_leg[arrival.token, arrival.recipient].append(arrival)
 
-    def _is_disk_failing(self, arrival):
-        return is_soon_after(arrival, self.service.failures)
-
-    def _was_killed_after(self, arrival):
-        return is_soon_after(arrival, self.service.kills)
-
-    def _sent_again_in_flight(self, first):
+    def _sent_again(self, first):
         """The same attempt of the sender has arrived again: the queue has sent it twice."""
         noted = self.forwarded.get((first.passage, first.recipient), 0)
-        return self._is_disk_failing(first) or (self._was_killed_after(first) and noted < 2)
+        if is_near(first.time, self.service.failures):
+            return DISK_FAILED
+        return IN_FLIGHT if is_near(first.time, self.service.kills, before=0) and noted < 2 else NO_REASON
 
-    def _brought_again_in_flight(self, first):
+    def _brought_again(self, first):
         """A later attempt has arrived, too."""
         attempt = self.mails[first.token].attempts[first.attempt]
-        return self._is_disk_failing(first) or attempt.outcome == LOST
+        if attempt.outcome == LOST:
+            return IN_FLIGHT
+        return DISK_FAILED if is_near(attempt.time, self.service.failures) else NO_REASON
 
     def duplicates(self, leg):
-        """For each: (its first arrival, was it in flight)."""
+        """The reason of each."""
         by_attempt = collections.defaultdict(list)
         for arrival in sorted(self.by_leg[leg], key=lambda arrival: arrival.time):
             by_attempt[arrival.attempt].append(arrival)
         for arrivals in by_attempt.values():
             for first in arrivals[:-1]:
-                yield first, self._sent_again_in_flight(first)
+                yield self._sent_again(first)
         for attempt in sorted(by_attempt)[:-1]:
-            first = by_attempt[attempt][-1]
-            yield first, self._brought_again_in_flight(first)
+            yield self._brought_again(by_attempt[attempt][-1])
 
     def _tell(self, leg, what):
         mail = self.mails[leg[0]]
@@ -101,10 +100,11 @@ class Account:
                 total.lost += 1
                 total.problems.append(self._tell(leg, "was lost"))
         for leg in list(self.by_leg):
-            for _, is_in_flight in self.duplicates(leg):
+            for reason in self.duplicates(leg):
                 total.duplicated += 1
-                total.in_flight += is_in_flight
-                if not is_in_flight:
+                total.in_flight += reason != NO_REASON
+                total.disk_failed += reason == DISK_FAILED
+                if reason == NO_REASON:
                     total.problems.append(self._tell(leg, "was duplicated, and nothing was in flight"))
         total.problems += self._other_problems()
         return total

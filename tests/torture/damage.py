@@ -55,11 +55,15 @@ def remove(path, _):
 
 
 def flip_content(store, lot):
-    """A byte of a content that is in the database, not far from its beginning: on the same page."""
+    """A byte of a content that is in the database, not far from its beginning, so on the same page: wherever it is found,
+    for pages keep what they once had."""
     path = store / "queue.db"
-    mark = lot.choice(list(MARK.finditer(path.read_bytes())))
-    flip(path, mark.start(1) + lot.randrange(len(mark[0]) // 2), lot)
-    return {mark[1].decode()}
+    marks = list(MARK.finditer(path.read_bytes()))
+    token, offset = lot.choice(marks)[1], lot.randrange(20)
+    for mark in marks:
+        if mark[1] == token:
+            flip(path, mark.start(1) + offset, lot)
+    return {token.decode()}
 
 
 def flip_anywhere(store, lot):

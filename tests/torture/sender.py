@@ -26,6 +26,7 @@ UNSENT = "unsent"
 class Attempt:
     outcome: str
     reply: str
+    time: float = dataclasses.field(default_factory=time.time)
 
 
 class Mail:

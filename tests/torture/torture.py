@@ -44,8 +44,9 @@ async def torture(options, folder):
     for name in options.modes or modes:
         begin = time.monotonic()
         one = await modes[name](options, folder / name)
-        print(f"{name}: {one} ({time.monotonic() - begin:.0f} s)", flush=True)
-        total += one
+        apart = f" ({one.disk_failed} for the disk failed what was to be noted)" if one.disk_failed else ""
+        print(f"{name}: {one}{apart}, {time.monotonic() - begin:.0f} s", flush=True)
+        total = total + one
     return total
 
 
