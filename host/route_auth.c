@@ -93,24 +93,43 @@ static bool is_sender_known(const struct mailbox *sender,
     return false;
 }
 
+static void add_content(struct passage *passage, struct str piece)
+{
+    if (piece.length)
+        passage->content[passage->content_count++] = piece;
+}
+
+/* Whether the header ends with a line that is no field, not with an empty one. What we put on top of a message that has
+ * no header at all would else take its first line in. */
+static bool lacks_empty_line(struct str raw, size_t body_offset)
+{
+    if (body_offset == raw.length || body_offset == 0)
+        return body_offset < raw.length;
+    struct str header = str_part(raw, 0, body_offset);
+    bool is_crlf = header.length > 1 && header.at[header.length - 2] == '\r';
+    size_t line = header.length - (is_crlf ? 2 : 1);
+    return line > 0 && header.at[line - 1] != '\n';
+}
+
 /* Fields that only we may write, and did not, are left out of what goes on. */
-static void leave_out_forged_fields(struct passage *passage)
+static void take_content(struct passage *passage)
 {
     struct message *message = passage->message;
-    struct str raw = blob_view(message->raw);
-    struct str *forged;
+    struct str raw = blob_view(message->raw), *forged;
+    size_t body_offset = message->header.body_offset;
     size_t count = auth_results_forged(
         raw, &message->header, passage->config->auth.authserv_id, message->arena, &forged);
-    passage->content = arena_array(message->arena, struct str, count + 1);
-    const char *rest = raw.at;
+    passage->content = arena_array(message->arena, struct str, count + 3);
+    size_t from = 0;
     for (size_t i = 0; i < count; i++) {
-        if (forged[i].at > rest)
-            passage->content[passage->content_count++] =
-                (struct str){rest, (size_t)(forged[i].at - rest)};
-        rest = forged[i].at + forged[i].length;
+        size_t at = (size_t)(forged[i].at - raw.at);
+        add_content(passage, str_part(raw, from, at - from));
+        from = at + forged[i].length;
     }
-    passage->content[passage->content_count++] =
-        (struct str){rest, (size_t)(raw.at + raw.length - rest)};
+    add_content(passage, str_part(raw, from, body_offset - from));
+    if (lacks_empty_line(raw, body_offset))
+        add_content(passage, STR("\r\n"));
+    add_content(passage, str_from(raw, body_offset));
 }
 
 static void record(struct passage *passage, const struct auth_decision *decision,
@@ -132,7 +151,7 @@ struct reply route_verify_message(struct passage *passage)
 {
     struct message *message = passage->message;
     const struct auth_options *options = &passage->config->auth;
-    leave_out_forged_fields(passage);
+    take_content(passage);
     if (!passage->verdict)
         return (struct reply){0};
     struct auth_verdict *verdict = passage->verdict;

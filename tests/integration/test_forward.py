@@ -42,7 +42,6 @@ ODD = {
     "dots at the start of lines": b"Subject: x\r\n\r\n.\r\n..\r\n...a\r\n.b\r\n",
     "no body": b"Subject: x\r\n\r\n",
     "no header": b"\r\nJust text.\r\n",
-    "nothing but text": b"Just text without a header\r\n",
     "empty lines at the end": b"Subject: x\r\n\r\ntext\r\n\r\n\r\n",
     "8-bit bytes that are no UTF-8": b"Subject: x\r\n\r\n\xff\xfe\x80caf\xe9\r\n",
     "a line of 998 bytes": b"Subject: x\r\n\r\n" + b"y" * 998 + b"\r\n",
@@ -57,6 +56,20 @@ def test_an_odd_message_arrives_byte_for_byte(gateway, destination, sent):
     with gateway.connect() as session:
         session.sendmail(SENDER, "ben@gate.test", sent, mail_options=["BODY=8BITMIME"])
     assert trace_of(destination.mails[0].content, sent) == [b"X-Postern-Hop", b"Received"]
+
+
+@pytest.mark.parametrize("sent", [b"Just text without a header\r\n", b" blank\r\n: odd\r\n\r\n"])
+def test_what_has_no_header_becomes_the_body(gateway, destination, sent):
+    with gateway.connect() as session:
+        session.sendmail(SENDER, "ben@gate.test", sent)
+    top, body = destination.mails[0].content.split(b"\r\n\r\n", 1)
+    assert body == sent and top.startswith(b"X-Postern-Hop: ")
+
+
+def test_a_line_that_is_no_field_ends_the_header(gateway, destination):
+    with gateway.connect() as session:
+        session.sendmail(SENDER, "ben@gate.test", b"Subject: x\r\nno field\r\nTo: y\r\n\r\nz\r\n")
+    assert destination.mails[0].content.endswith(b"Subject: x\r\n\r\nno field\r\nTo: y\r\n\r\nz\r\n")
 
 
 def test_bdat_in_pieces_arrives_as_data_does(gateway, destination):
