@@ -4,26 +4,25 @@
  */
 #include "decode.h"
 
-#include <iconv.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "base/buf.h"
+#include "mail/charset.h"
 #include "mail/tag_list.h"
-#include "mail/utf8.h"
 
 /* RFC 2047 says 75; some write longer ones. */
 #define WORD_BYTES_MAX 1000
 
 struct word {
     struct str whole, text;
-    const char *charset;
+    struct charset *charset;
     char encoding; /* 'b' or 'q' */
 };
 
 /* Words of one character set. */
 struct run {
-    const char *charset;
+    struct charset *charset;
     struct str raw;    /* empty: there is no run */
     struct str blanks; /* in front of it, if it stays as it stands */
     struct buf bytes;  /* decoded, not yet in UTF-8 */
@@ -34,27 +33,6 @@ struct decoder {
     struct run run;
     struct buf out;
 };
-
-/* --- character sets --- */
-
-/* Those that mail is written in. iconv knows hundreds, which are not for strangers to choose from. */
-static const char *known_charset(struct str charset)
-{
-    static const char *const known[] = {
-        "utf-8",        "us-ascii",     "iso-8859-1",   "iso-8859-2",   "iso-8859-3",
-        "iso-8859-4",   "iso-8859-5",   "iso-8859-6",   "iso-8859-7",   "iso-8859-8",
-        "iso-8859-9",   "iso-8859-10",  "iso-8859-13",  "iso-8859-14",  "iso-8859-15",
-        "iso-8859-16",  "windows-1250", "windows-1251", "windows-1252", "windows-1253",
-        "windows-1254", "windows-1255", "windows-1256", "windows-1257", "windows-1258",
-        "koi8-r",       "koi8-u",       "gb2312",       "gbk",          "gb18030",
-        "big5",         "shift_jis",    "euc-jp",       "iso-2022-jp",  "euc-kr",
-        "iso-2022-kr",  "tis-620",
-    };
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (str_equal_nocase(charset, str_of(known[i])))
-            return known[i];
-    return NULL;
-}
 
 /* --- one word --- */
 
@@ -72,7 +50,7 @@ static bool read_word(struct str text, struct word *word)
         text.length = WORD_BYTES_MAX;
     struct str rest = str_from(text, 2);
     struct str charset = str_cut(&rest, '?');
-    word->charset = known_charset(str_cut(&charset, '*'));
+    word->charset = charset_find(str_cut(&charset, '*'));
     if (!word->charset || rest.length < 2 || rest.at[1] != '?')
         return false;
     word->encoding = ascii_lower(rest.at[0]);
@@ -131,32 +109,24 @@ static bool decode_word(const struct word *word, struct arena *arena, struct str
 
 /* --- words that follow each other --- */
 
-static bool convert(iconv_t converter, struct str bytes, struct buf *text)
-{
-    size_t room = 4 * bytes.length;
-    char *to = buf_reserve(text, room), *const start = to;
-    char *from = (char *)(uintptr_t)bytes.at;
-    size_t left = bytes.length;
-    if (!to || iconv(converter, &from, &left, &to, &room) == (size_t)-1)
-        return false;
-    buf_extend(text, (size_t)(to - start));
-    return true;
-}
-
-/* Appends the run's text; false if it is not well formed. */
+/* Appends the run's text; false, and nothing, if it is not well formed. */
 static bool append_run(struct decoder *decoder)
 {
     const struct run *run = &decoder->run;
     struct str bytes = buf_view(&run->bytes);
-    if (str_equal(str_of(run->charset), STR("utf-8")))
-        return utf8_is_valid(bytes) && buf_append(&decoder->out, bytes) == 0;
-    iconv_t converter = iconv_open("UTF-8", run->charset);
-    /* NOLINTNEXTLINE(performance-no-int-to-ptr): as iconv_open says that it failed */
-    if (converter == (iconv_t)-1)
-        return false;
-    bool is_converted = bytes.length == 0 || convert(converter, bytes, &decoder->out);
-    iconv_close(converter);
-    return is_converted;
+    struct buf text;
+    bool is_broken = false;
+    buf_init(&text, 4 * bytes.length + CHARSET_STEP_BYTES_MIN);
+    charset_begin(run->charset);
+    while (bytes.length && !is_broken) {
+        char step[256];
+        size_t length = charset_step(run->charset, &bytes, step, sizeof step, &is_broken);
+        buf_append(&text, (struct str){step, length});
+    }
+    if (!is_broken)
+        buf_append(&decoder->out, buf_view(&text));
+    buf_free(&text);
+    return !is_broken;
 }
 
 /* False: the run stays as it stood. */

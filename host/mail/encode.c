@@ -103,6 +103,24 @@ int encode_quoted_printable(struct str text, struct buf *out)
     return end_line(&line, STR(""));
 }
 
+/* --- base64 --- */
+
+#define BASE64_LINE_BYTES 57 /* that make 76 */
+
+size_t encode_base64_lines(struct str bytes, char *lines)
+{
+    size_t length = 0;
+    while (bytes.length) {
+        size_t count = bytes.length < BASE64_LINE_BYTES ? bytes.length : BASE64_LINE_BYTES;
+        length += (size_t)EVP_EncodeBlock((unsigned char *)lines + length,
+                                          (const unsigned char *)bytes.at, (int)count);
+        lines[length++] = '\r';
+        lines[length++] = '\n';
+        bytes = str_from(bytes, count);
+    }
+    return length;
+}
+
 /* --- encoded words --- */
 
 /* As many whole characters as go into one word. */

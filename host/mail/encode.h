@@ -17,5 +17,10 @@ bool encode_is_7bit(struct str text);
  * hexadecimal digits or CRLF. */
 int encode_quoted_printable(struct str text, struct buf *out);
 
+/* In lines of 76 bytes, each with its CRLF, into ENCODE_BASE64_BYTES(bytes.length) of room; returns how many
+ * were written. */
+#define ENCODE_BASE64_BYTES(length) (((length) / 57 + 1) * (76 + 2) + 1)
+size_t encode_base64_lines(struct str bytes, char *lines);
+
 /* `text` is valid UTF-8: encoded words with a blank between, none cutting a character. */
 int encode_words(struct str text, struct buf *out);
