@@ -15,6 +15,7 @@ void bind_calls_open(lua_State *lua);
 void bind_context_open(lua_State *lua);
 void bind_log_open(lua_State *lua);
 void bind_load_open(lua_State *lua);
+void bind_mime_open(lua_State *lua);
 
 /* --- objects of a run: userdata that hold its number --- */
 

@@ -131,7 +131,14 @@ static int set_reject(lua_State *lua)
     return 0;
 }
 
-/* The prelude adds those that wait: forward and reply. */
+/* native.check_message(message): what of message:parse() is not Lua */
+static int check_message(lua_State *lua)
+{
+    bind_object_check(lua, "message", "parse");
+    return 0;
+}
+
+/* The prelude adds those that wait, forward and reply, and parse. */
 const luaL_Reg message_methods[] = {
     {"setReject", set_reject},
     {NULL, NULL},
@@ -141,4 +148,6 @@ void bind_message_open(lua_State *lua)
 {
     bind_object_open(lua, "message", message_methods, message_fields);
     lua_setfield(lua, -2, "message_methods");
+    lua_pushcfunction(lua, check_message);
+    lua_setfield(lua, -2, "check_message");
 }

@@ -12,6 +12,7 @@ void bind_open(lua_State *lua)
     bind_context_open(lua);
     bind_log_open(lua);
     bind_load_open(lua);
+    bind_mime_open(lua);
 }
 
 static void push_metatable(lua_State *lua, const char *name)

@@ -1,4 +1,4 @@
-/* The isolate process: set up, enter the sandbox, then serve one frame after the other. */
+/* The isolate process: set up, receive the script, enter the sandbox, then serve one frame after the other. */
 #include "isolate.h"
 
 #include <stdio.h>
@@ -15,6 +15,8 @@
 #include "run.h"
 #include "sandbox.h"
 #include "script.h"
+
+#include "mail/charset.h"
 
 /* Until the LOAD frame says better. */
 static const struct isolate_limits first_limits = {
@@ -82,11 +84,24 @@ static bool take_frame(struct isolate *isolate, const struct wire_frame *frame)
     return true;
 }
 
-static void serve(struct isolate *isolate)
+/* The frame is in hand, nothing of it has been decoded: does its text speak of reading mail? Converters of
+ * character sets are files, so it is now or never; they are a third of the memory of a small isolate. */
+static void open_charsets(const struct wire_frame *load)
 {
-    struct wire_frame frame;
-    while (channel_receive(isolate, &frame) && take_frame(isolate, &frame))
+    static const char *const words[] = {"mime", "parse"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (str_find(load->payload, str_of(words[i])) >= 0)
+            charset_open_all();
+    charset_open_no_more();
+}
+
+static void serve(struct isolate *isolate, struct wire_frame *frame)
+{
+    while (take_frame(isolate, frame)) {
         isolate_run_ready_fibers(isolate);
+        if (!channel_receive(isolate, frame))
+            return;
+    }
 }
 
 static struct wire_gauge *map_gauge(void)
@@ -132,8 +147,12 @@ int isolate_main(const char *worker_name)
     open_isolate(&isolate);
     if (cpu_open(&isolate) != 0)
         isolate_die(ISOLATE_EXIT_SANDBOX, "the CPU timer cannot be started");
+    struct wire_frame frame;
+    if (!channel_receive(&isolate, &frame))
+        _exit(0);
+    open_charsets(&frame);
     if (sandbox_enter() != 0)
         isolate_die(ISOLATE_EXIT_SANDBOX, "the sandbox cannot be entered");
-    serve(&isolate);
+    serve(&isolate, &frame);
     _exit(0);
 }

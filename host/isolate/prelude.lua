@@ -72,6 +72,15 @@ function message.reply(...)
   return settle("reply", native.wait_reply(...))
 end
 
+local parsed = setmetatable({}, { __mode = "k" })
+
+-- The message as a tree (lua/stdlib/mime.lua), made once.
+function message.parse(self)
+  native.check_message(self)
+  parsed[self] = parsed[self] or native.require("mime").parse(self.raw)
+  return parsed[self]
+end
+
 -- --- loading -------------------------------------------------------------------------------------
 
 local function read_all(reader)
@@ -126,6 +135,8 @@ function require(name)
   loaded[name] = module == nil or module
   return loaded[name]
 end
+
+native.require = require
 
 -- --- the rest ------------------------------------------------------------------------------------
 

@@ -31,6 +31,10 @@ function Message:forward(recipient, headers) end
 ---@return Sent
 function Message:reply(reply) end
 
+---The message as a tree, with its texts and attachments decoded (`mime.parse`). Made once.
+---@return Mail
+function Message:parse() end
+
 ---@class Reply
 ---@field text? string
 ---@field html? string

@@ -1,0 +1,66 @@
+/* The stdlib's mime in a real isolate: the cases are in mime_parse.lua and mime_build.lua. */
+#include "driver.h"
+
+static const char *run_file(const char *path)
+{
+    static char source[128 * 1024];
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    size_t length = fread(source, 1, sizeof source - 1, file);
+    fclose(file);
+    source[length] = '\0';
+    return run_handler(source);
+}
+
+static void messages_are_parsed(void **state)
+{
+    (void)state;
+    assert_string_equal(run_file("tests/unit/isolate/mime_parse.lua"),
+                        "log info: all passed\nok\nend\n");
+}
+
+static void messages_are_built(void **state)
+{
+    (void)state;
+    const char *report = run_file("tests/unit/isolate/mime_build.lua");
+    assert_starts(report, "log info: all passed\n"
+                          "call reply raw=From: support@example.com\r\n"
+                          "To: anna@corp.test\r\n");
+    assert_has(report, "Hello\r\n\nok\nend\n");
+}
+
+/* The converters of character sets are there when the script's text speaks of mime, or else UTF-8 only:
+ * never is one looked for in a file, which would end the process. */
+static void a_script_that_hides_its_need_has_no_converters(void **state)
+{
+    (void)state;
+    assert_string_equal(
+        run_handler(HANDLER("local m = require('mi' .. 'me')['pa' .. 'rse']("
+                            "'Subject: =?koi8-r?Q?=F0?=\\r\\n"
+                            "Content-Type: text/plain; charset=koi8-r\\r\\n\\r\\n\\240')\n"
+                            "print(m.subject, m.text, #m.problems)")),
+        "log info: =?koi8-r?Q?=F0?=\t\xef\xbf\xbd\t1\nok\nend\n");
+}
+
+static void a_message_of_another_handler_is_not_parsed(void **state)
+{
+    (void)state;
+    struct driver *driver =
+        driver_start("local first\n" HANDLER("message:parse()\n"
+                                             "first = first or message\n"
+                                             "print(pcall(first.parse, first))"));
+    driver_send_mail(driver, 1);
+    assert_starts(driver_report(driver, 1), "log info: true\ttable");
+    driver_send_mail(driver, 2);
+    assert_has(driver_report(driver, 2), "the message of another handler");
+    driver_stop(driver);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(messages_are_parsed),
+    cmocka_unit_test(messages_are_built),
+    cmocka_unit_test(a_script_that_hides_its_need_has_no_converters),
+    cmocka_unit_test(a_message_of_another_handler_is_not_parsed),
+};
+
+ISOLATE_TEST_MAIN(tests)
