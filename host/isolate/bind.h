@@ -15,6 +15,11 @@ void bind_calls_open(lua_State *lua);
 void bind_context_open(lua_State *lua);
 void bind_log_open(lua_State *lua);
 void bind_load_open(lua_State *lua);
+void bind_json_open(lua_State *lua);
+void bind_re_open(lua_State *lua);
+void bind_encoding_open(lua_State *lua);
+void bind_crypto_open(lua_State *lua);
+void bind_address_open(lua_State *lua);
 void bind_mime_open(lua_State *lua);
 
 /* --- objects of a run: userdata that hold its number --- */

@@ -12,6 +12,11 @@ void bind_open(lua_State *lua)
     bind_context_open(lua);
     bind_log_open(lua);
     bind_load_open(lua);
+    bind_json_open(lua);
+    bind_re_open(lua);
+    bind_encoding_open(lua);
+    bind_crypto_open(lua);
+    bind_address_open(lua);
     bind_mime_open(lua);
 }
 

@@ -9,6 +9,14 @@ local create, resume, yield = coroutine.create, coroutine.resume, coroutine.yiel
 local concat, find = table.concat, string.find
 local error, pcall, select, setmetatable, tostring, type = error, pcall, select, setmetatable, tostring, type
 
+-- The argument checks of the stdlib: an error at the script's line that says what is wanted.
+function native.check(what, value, wanted)
+  if type(value) ~= wanted then
+    raise(what .. " must be a " .. wanted .. ", got " .. type(value))
+  end
+  return value
+end
+
 getmetatable("").__metatable = "the metatable of strings is locked"
 
 -- --- waiting -------------------------------------------------------------------------------------
