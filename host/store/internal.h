@@ -6,6 +6,7 @@
 
 #include "activity.h"
 #include "body.h"
+#include "kv.h"
 #include "lane.h"
 #include "leg.h"
 #include "query.h"
@@ -14,12 +15,20 @@
 
 #include "base/task.h"
 
+/* kv.c */
+struct store_kv {
+    struct store_lane writer;
+    struct store_lane *reader; /* in memory there is one connection for both */
+};
+
 struct store {
     struct store_options options; /* its directory is this one's own */
     char *directory;
     struct store_bodies bodies;
     struct store_shared *shared;
-    struct store_lane queue_writer, queue_reader, activity_writer, activity_reader;
+    struct store_lane queue_writer, queue_reader, activity_writer, activity_reader,
+        kv_reader;
+    struct store_kv kv;
     struct store_activity_log activity;
     struct task *upkeep;      /* the last one, ended or not; NULL: none yet */
     uint64_t upkeep_ms;       /* when it began, on the loop's clock */

@@ -197,19 +197,23 @@ static int take_over(struct store_database *database, const char *aside,
 {
     static const struct {
         const char *table;
-        bool is_queue, has_rowid;
-    } tables[] = {{"message", true, true},   {"content", true, true},
-                  {"leg", true, true},       {"ledger", true, false},
-                  {"activity", false, true}, {"attempt", false, true}};
-    bool is_queue = schema == &store_queue_schema;
+        const struct store_schema *schema;
+        bool has_rowid;
+    } tables[] = {{"message", &store_queue_schema, true},
+                  {"content", &store_queue_schema, true},
+                  {"leg", &store_queue_schema, true},
+                  {"ledger", &store_queue_schema, false},
+                  {"activity", &store_activity_schema, true},
+                  {"attempt", &store_activity_schema, true},
+                  {"pair", &store_kv_schema, true}};
     struct store_database from;
     open_aside(&from, aside);
     int result = store_database_run(database, "BEGIN IMMEDIATE");
     for (size_t i = 0; result == 0 && i < sizeof tables / sizeof *tables; i++)
-        if (tables[i].is_queue == is_queue)
+        if (tables[i].schema == schema)
             salvage->rows +=
                 copy_table(&from, database, tables[i].table, tables[i].has_rowid);
-    if (result == 0 && is_queue)
+    if (result == 0 && schema == &store_queue_schema)
         result = mend_queue(database, salvage);
     if (result == 0)
         result = store_database_run(database, "COMMIT");

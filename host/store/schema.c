@@ -60,10 +60,21 @@ static const char *const activity_steps[] = {
     "CREATE INDEX attempt_row ON attempt(message_id, recipient);",
 };
 
+/* kv.db. The value comes last: who lists keys reads none of it. `expires_s` 0: never. */
+static const char *const kv_steps[] = {
+    "CREATE TABLE pair("
+    " number INTEGER PRIMARY KEY, space BLOB NOT NULL, key BLOB NOT NULL,"
+    " expires_s INTEGER NOT NULL, metadata BLOB NOT NULL, value BLOB NOT NULL,"
+    " UNIQUE(space, key));"
+    "CREATE INDEX pair_expiry ON pair(expires_s) WHERE expires_s > 0;",
+};
+
 const struct store_schema store_queue_schema = {"queue.db", queue_steps,
                                                 sizeof queue_steps / sizeof *queue_steps};
 const struct store_schema store_activity_schema = {
     "activity.db", activity_steps, sizeof activity_steps / sizeof *activity_steps};
+const struct store_schema store_kv_schema = {"kv.db", kv_steps,
+                                             sizeof kv_steps / sizeof *kv_steps};
 
 static int take_steps(struct store_database *database, const struct store_schema *schema,
                       uint64_t taken)

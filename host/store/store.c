@@ -162,14 +162,21 @@ static int open_databases(struct store *store, struct err *err)
                              STORE_SYNC_NEVER, err);
     if (result == 0)
         result = open_reader(store, &store->activity_reader, &store_activity_schema, err);
+    if (result == 0)
+        result = open_writer(store, &store->kv.writer, &store_kv_schema, STORE_SYNC_COMMITS,
+                             err);
+    if (result == 0)
+        result = open_reader(store, &store->kv_reader, &store_kv_schema, err);
+    store->kv.reader = &store->kv_reader;
     return result == 0 ? set_flags(store, err) : result;
 }
 
 /* Those that are read, first: the last connection to be closed empties the log. */
 static struct store_lane *lane_of(struct store *store, size_t i)
 {
-    struct store_lane *lanes[] = {&store->activity_reader, &store->activity_writer,
-                                  &store->queue_reader, &store->queue_writer};
+    struct store_lane *lanes[] = {&store->kv_reader,       &store->kv.writer,
+                                  &store->activity_reader, &store->activity_writer,
+                                  &store->queue_reader,    &store->queue_writer};
     return i < sizeof lanes / sizeof *lanes ? lanes[i] : NULL;
 }
 
@@ -245,12 +252,20 @@ static void purge_ledger(struct store *store)
                   purge.count == 0;
 }
 
+static void purge_pairs(struct store *store)
+{
+    size_t count = 1;
+    while (count && store_kv_purge(&store->kv, store_clock_ms() / 1000, &count) == 0)
+        ;
+}
+
 static int run_upkeep(void *arg)
 {
     struct store *store = arg;
     sweep_files(store);
     if (store_ledger_is_used(store))
         purge_ledger(store);
+    purge_pairs(store);
     return 0;
 }
 
