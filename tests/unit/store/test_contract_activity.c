@@ -159,6 +159,41 @@ STORE_TEST(a_status_may_come_before_its_row)
     assert_str(list(any(), 1)->activity.from, "Anna@there.test");
 }
 
+static void attempt_at(const char *destination, const char *status, uint64_t time_ms)
+{
+    store_activity_attempt(fixture.store,
+                           &(struct store_attempt){.message_id = STR("m1"),
+                                                   .recipient = STR("ben@here.test"),
+                                                   .time_ms = time_ms,
+                                                   .destination = str_of(destination),
+                                                   .status = str_of(status)});
+}
+
+STORE_TEST(a_row_waits_for_each_destination_that_said_later)
+{
+    add_row("m1", "queued", NOW_MS);
+    attempt_at("a@dest.test", "deferred", NOW_MS + 1);
+    attempt_at("b@dest.test", "deferred", NOW_MS + 2);
+    attempt_at("a@dest.test", "delivered", NOW_MS + 3);
+    end("m1", "forwarded");
+    reopen();
+    assert_str(list(any(), 1)->activity.status, "queued");
+    attempt_at("b@dest.test", "delivered", NOW_MS + 4);
+    end("m1", "forwarded");
+    reopen();
+    assert_str(list(any(), 1)->activity.status, "forwarded");
+}
+
+/* Only what waits can end: a worker's reply that is delivered later is no end of the message. */
+STORE_TEST(a_row_that_has_ended_stays_so)
+{
+    add_row("m1", "handled", NOW_MS);
+    end("m1", "forwarded");
+    end("m1", "deliveryFailed");
+    reopen();
+    assert_str(list(any(), 1)->activity.status, "handled");
+}
+
 STORE_TEST(a_row_given_again_takes_the_place_of_the_first)
 {
     add_row("m1", "error", NOW_MS);
@@ -249,6 +284,8 @@ int main(void)
         store_test(a_row_is_written_soon),
         store_test(attempts_are_with_their_row_whichever_came_first),
         store_test(a_row_is_forwarded_only_when_all_its_legs_are),
+        store_test(a_row_waits_for_each_destination_that_said_later),
+        store_test(a_row_that_has_ended_stays_so),
         store_test(a_status_may_come_before_its_row),
         store_test(a_row_given_again_takes_the_place_of_the_first),
         store_test(a_filter_finds_what_fits),
