@@ -14,7 +14,7 @@ fuzz_packages=(clang-14 libclang-rt-14-dev)
 test_packages=(
     "${lint_packages[@]}" "${fuzz_packages[@]}"
     libmail-dkim-perl libnet-ssleay-perl openssl postfix python3-aiosmtpd python3-dkim python3-dnspython
-    python3-pytest python3-spf swaks
+    python3-pytest python3-pytest-xdist python3-spf swaks
 )
 
 usage() {
@@ -127,7 +127,7 @@ unit_tests() {
 
 integration_tests() {
     POSTERN=$PWD/build/release/postern /usr/bin/python3 -m pytest tests/integration \
-        tests/lint -q -p no:cacheprovider --junitxml=build/pytest.xml
+        tests/lint -q -p no:cacheprovider -n 3 --dist loadfile --junitxml=build/pytest.xml
 }
 
 sum_up() {
@@ -177,7 +177,7 @@ do_test() {
     stage 'lint' tests/lint/run build/dev
     junit_stage 'unit tests and dialogues' build/ctest.xml unit_tests
     junit_stage 'integration' build/pytest.xml integration_tests
-    stage 'fuzz' env FUZZ_OTHERS_SECONDS="${FUZZ_OTHERS_SECONDS:-15}" tests/fuzz/run build/fuzz
+    stage 'fuzz' env FUZZ_OTHERS_SECONDS="${FUZZ_OTHERS_SECONDS:-6}" tests/fuzz/run build/fuzz
     stage 'bench, a smoke run' /usr/bin/python3 tests/bench/run.py --build build/release --smoke
     sum_up
 }
