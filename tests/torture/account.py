@@ -5,15 +5,15 @@ next hop has taken it; lost is what was promised and has not arrived though noth
 
 An arrival after the first is a duplicate. It was in flight, so that the first could not be noted, when
   * the sender's session that had brought the first ended without an answer, so that he came again; or
-  * the queue sent it again, a process was killed within NOTE_S after the first, and no host has said in its log that it
-    had noted both; or
+  * the queue sent it again, a process was killed within NOTE_S after the first, or within ANSWER_S before the next hop
+    came to answer it, and no host has said in its log that it had noted both; or
   * the disk was made to fail, within NOTE_S of the time when the first was to be noted: counted apart, too."""
 import collections
 import dataclasses
 
 from sender import ACCEPTED, LOST, REFUSED
 
-NOTE_S = 2.0
+NOTE_S, ANSWER_S = 2.0, 1.0
 IN_FLIGHT, DISK_FAILED, NO_REASON = "in flight", "the disk failed", "none"
 
 
@@ -61,7 +61,7 @@ class Account:
         noted = self.forwarded.get((first.passage, first.recipient), 0)
         if is_near(first.time, self.service.failures):
             return DISK_FAILED
-        return IN_FLIGHT if is_near(first.time, self.service.kills, before=0) and noted < 2 else NO_REASON
+        return IN_FLIGHT if is_near(first.time, self.service.kills, before=ANSWER_S) and noted < 2 else NO_REASON
 
     def _brought_again(self, first):
         """A later attempt has arrived, too."""

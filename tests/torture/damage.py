@@ -5,7 +5,7 @@ import random
 import shutil
 
 from account import Account, Sum
-from run import Run, spread
+from run import AT_A_TIME, Run
 from sender import LARGE_BYTES, SMALL_BYTES
 from sink import MARK
 
@@ -89,7 +89,7 @@ def shorten_database(store, lot):
 WAYS = {"flip-in-file": damage_file(flip_in_file), "shorten": damage_file(shorten), "lengthen": damage_file(lengthen),
         "remove": damage_file(remove), "flip-content": flip_content, "flip-anywhere": flip_anywhere,
         "overwrite-page": overwrite_page, "shorten-database": shorten_database}
-ROUNDS = 12
+ROUNDS = 20
 
 
 # --- a run ---
@@ -114,7 +114,7 @@ class Damage:
 
     def _is_over(self):
         """What is not set aside has gone."""
-        return self.run.service.port and self.run.service.queued_legs() == 0
+        return self.run.service.is_serving() and self.run.service.queued_legs() == 0
 
     def _suffering(self, known):
         """The tokens that are excused: those damaged, or those missing when it is not known but has been reported."""
@@ -135,11 +135,7 @@ class Damage:
         self.is_closed = False
         run.service.port = None
         run.keeper = asyncio.create_task(run.service.keep_up())
-        for _ in range(400):
-            if self._is_over():
-                break
-            await asyncio.sleep(0.05)
-        else:
+        if not await run.service.wait(self._is_over, 30):
             run.service.problems.append(f"{run.service.queued_legs()} legs still wait in the queue")
         await self._stop()
         for sink in run.sinks:
@@ -156,16 +152,17 @@ class Damage:
 
 
 async def damage(options, folder):
-    total = Sum()
-    lot = random.Random(options.seed)
-    runs = 0
-    for name, way in WAYS.items():
-        for number in spread(ROUNDS, options.points and max(1, options.points // 6)):
-            path = folder / f"{name}-{number}"
-            one = await Damage(path, way, lot)()
-            runs += 1
-            if one.is_good:
-                shutil.rmtree(path)
-            total += one
-    print(f"  damage: {runs} times in {len(WAYS)} ways", flush=True)
-    return total
+    places = asyncio.Semaphore(AT_A_TIME)
+
+    async def do(name, number):
+        path = folder / f"{name}-{number}"
+        async with places:
+            total = await Damage(path, WAYS[name], random.Random(f"{options.seed} {path.name}"))()
+        if total.is_good:
+            shutil.rmtree(path)
+        return total
+
+    rounds = max(1, options.points // 6) if options.points else ROUNDS
+    totals = await asyncio.gather(*(do(name, number) for name in WAYS for number in range(rounds)))
+    print(f"  damaged {rounds} times in each of {len(WAYS)} ways", flush=True)
+    return sum(totals, Sum())

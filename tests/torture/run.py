@@ -1,7 +1,6 @@
 """A run: senders, a service, two next hops; and the small scenario that is run with one fault after the other."""
 import asyncio
 import shutil
-import time
 
 from account import Account, Sum
 from sender import LARGE_BYTES, SMALL_BYTES, Senders
@@ -9,7 +8,7 @@ from service import ANY_KIND, FOREVER, NONE, Service
 from sink import Sink
 
 DRAIN_S = 60
-AT_A_TIME = 8  # runs, which mostly wait
+AT_A_TIME = 12  # runs, which mostly wait
 QUEUE = {"first_retry": "100ms", "retry_max": "300ms"}
 
 
@@ -37,12 +36,8 @@ class Run:
 
     async def drain(self):
         """Until nothing waits in the queue any more, for a bounded time."""
-        deadline = time.monotonic() + DRAIN_S
-        while not self._is_drained():
-            if time.monotonic() > deadline:
-                self.service.problems.append(f"after {DRAIN_S} s, {self.service.queued_legs()} legs wait in the queue")
-                return
-            await asyncio.sleep(0.05)
+        if not await self.service.wait(self._is_drained, DRAIN_S):
+            self.service.problems.append(f"after {DRAIN_S} s, {self.service.queued_legs()} legs wait in the queue")
 
     async def finish(self, sending):
         """Waits for the senders, then for the queue; an account of it all."""

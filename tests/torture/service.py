@@ -153,16 +153,23 @@ class Service:
                     await asyncio.sleep(0.1)
             await asyncio.sleep(0.01)
 
+    def is_serving(self):
+        return self.port is not None and self.process.poll() is None
+
+    async def wait(self, condition, seconds):
+        """Whether it came true in time."""
+        deadline = time.monotonic() + seconds
+        while not condition() and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        return condition()
+
     async def stop(self):
         """As an administrator stops it; a problem when it does not end well."""
+        if not await self.wait(self.is_serving, START_S):
+            self.problems.append(f"it did not come to serve within {START_S} s")
         self.is_wanted = False
-        if self.process is None or self.process.poll() is not None:
-            return
         self.process.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + STOP_S
-        while self.process.poll() is None and time.monotonic() < deadline:
-            await asyncio.sleep(0.02)
-        if self.process.poll() is None:
+        if not await self.wait(lambda: self.process.poll() is not None, STOP_S):
             self.problems.append(f"it did not end within {STOP_S} s of SIGTERM")
             self.kill_all()
         elif self.process.returncode != 0:

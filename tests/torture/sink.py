@@ -8,7 +8,7 @@ import re
 import time
 
 MARK = re.compile(rb"^X-Torture: (\S+) (\d+) ([0-9a-f]{64})\r$", re.M)
-PASSAGE = re.compile(rb"^\s+id ([0-9a-z]+)\r$", re.M)
+PASSAGE = re.compile(rb"^\s+id ([0-9a-z]+);?\r$", re.M)
 CONTENT_MAX = 4 << 20
 # What the weather may be, and how often.
 WEATHERS = {"fine": 60, "450 to RCPT": 12, "450 to DATA": 10, "slow": 8, "cut": 5, "down": 5}
