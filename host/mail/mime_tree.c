@@ -128,14 +128,26 @@ static void open_part(struct reader *reader, struct mime_part *part, struct str 
     *has_message = is_message && !reader->leaf;
 }
 
-/* The entity at `at`; returns where its body starts. */
+/* The first line at or after `from` that starts with "--"; the end when there is none. */
+static size_t find_dashes(struct str raw, size_t from)
+{
+    if ((from == 0 || raw.at[from - 1] == '\n') &&
+        str_starts(str_from(raw, from), STR("--")))
+        return from;
+    const char *found = memmem(raw.at + from, raw.length - from, "\n--", 3);
+    return found ? (size_t)(found - raw.at) + 1 : raw.length;
+}
+
+/* The entity at `at`; returns where its body starts. Within a multipart a line of dashes is no field, even if
+ * it has a colon. */
 static size_t read_entity(struct reader *reader, struct mime_part *part, size_t at)
 {
     bool has_message;
     do {
         struct header header;
         has_message = false;
-        header_parse(str_from(reader->raw, at), reader->scratch, &header);
+        size_t end = reader->open_count ? find_dashes(reader->raw, at) : reader->raw.length;
+        header_parse(str_part(reader->raw, at, end - at), reader->scratch, &header);
         part->header = str_part(reader->raw, at, header.body_offset);
         at += header.body_offset;
         part->body = str_from(reader->raw, at);
@@ -148,10 +160,13 @@ static size_t read_entity(struct reader *reader, struct mime_part *part, size_t 
     return at;
 }
 
+/* An empty part may begin past its end: behind the line end that belongs to the boundary that follows. */
 static void end_body(struct mime_part *part, struct str raw, size_t end)
 {
     size_t begin = (size_t)(part->body.at - raw.at);
-    part->body.length = end > begin ? end - begin : 0;
+    part->body = begin < end ? str_part(raw, begin, end - begin) : str_part(raw, end, 0);
+    if (part->header.at > part->body.at)
+        part->header = part->body;
 }
 
 /* The innermost open one ends at `end`. */
@@ -224,16 +239,6 @@ static size_t take_boundary(struct reader *reader, size_t at, size_t next, unsig
         return reader->raw.length;
     }
     return read_entity(reader, add_part(reader, multipart), next);
-}
-
-/* The first line at or after `from` that starts with "--"; the end when there is none. */
-static size_t find_dashes(struct str raw, size_t from)
-{
-    if ((from == 0 || raw.at[from - 1] == '\n') &&
-        str_starts(str_from(raw, from), STR("--")))
-        return from;
-    const char *found = memmem(raw.at + from, raw.length - from, "\n--", 3);
-    return found ? (size_t)(found - raw.at) + 1 : raw.length;
 }
 
 static void read_lines(struct reader *reader, size_t at)

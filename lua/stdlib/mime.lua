@@ -167,7 +167,7 @@ local function describe(part, node)
   part.charset = node.params.charset
   part.disposition = node.disposition
   part.filename = filename_of(node)
-  part.contentId = node.contentId and match(node.contentId, "<([^<>]*)>") or node.contentId
+  part.contentId = node.contentId and match(node.contentId, "^<?([!-;=?-~]+)>?$")
   part.isInline = node.disposition == "inline" or node.disposition == nil and node.contentId ~= nil
 end
 
@@ -322,7 +322,7 @@ end
 local function identifiers(mail, name)
   local list = {}
   for _, value in ipairs(mail.headers.values[name] or {}) do
-    for id in gmatch(value, "<[^<>%s]+>") do
+    for id in gmatch(value, "<[!-;=?-~]+>") do
       if #list < REFERENCES_MAX then
         list[#list + 1] = id
       end
@@ -332,7 +332,7 @@ local function identifiers(mail, name)
 end
 
 function mail_properties.messageId(mail)
-  return identifiers(mail, "message-id")[1] or match(first_field(mail, "message-id") or "", "^(%S+)$")
+  return identifiers(mail, "message-id")[1] or match(first_field(mail, "message-id") or "", "^([!-~]+)$")
 end
 
 function mail_properties.inReplyTo(mail)
