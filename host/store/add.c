@@ -40,13 +40,15 @@ static int insert_content(struct store_database *database, uint64_t message_numb
 }
 
 static int insert_leg(struct store_database *database, const struct store_leg *leg,
-                      uint64_t message_number, uint64_t created_ms)
+                      uint64_t message_number, const struct store_message *message)
 {
+    unsigned char checksum[STORE_CHECKSUM_BYTES];
+    store_leg_checksum(leg, message->id, message->reverse_path, checksum);
     struct store_query query = store_query_begin(
         database,
         "INSERT INTO leg(message, recipient, destination, original, orcpt, notify,"
-        " next_ms, attempts, is_delay_told, state, last_reply, last_peer, created_ms)"
-        " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+        " next_ms, attempts, is_delay_told, state, last_reply, last_peer, created_ms,"
+        " checksum) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     store_query_number(&query, message_number);
     store_query_text(&query, leg->recipient);
     store_query_text(&query, leg->destination);
@@ -59,7 +61,8 @@ static int insert_leg(struct store_database *database, const struct store_leg *l
     store_query_number(&query, leg->state);
     store_query_text(&query, leg->last_reply);
     store_query_text(&query, leg->last_peer);
-    store_query_number(&query, created_ms);
+    store_query_number(&query, message->created_ms);
+    store_query_blob(&query, (struct str){(const char *)checksum, sizeof checksum});
     int result = store_query_run(&query);
     if (result < 0 || leg->state != STORE_WAITING)
         return result;
@@ -76,8 +79,7 @@ static int insert_all(struct store_database *database, struct store_addition *ad
     if (!addition->content.is_file)
         result = insert_content(database, number, bytes);
     for (size_t i = 0; result == 0 && i < addition->leg_count; i++)
-        result =
-            insert_leg(database, &addition->legs[i], number, addition->message->created_ms);
+        result = insert_leg(database, &addition->legs[i], number, addition->message);
     return result;
 }
 

@@ -45,8 +45,8 @@ static const EVP_MD *sha256(void)
     return fetched;
 }
 
-static void compute_checksum(const struct str parts[], size_t part_count,
-                             unsigned char checksum[STORE_CHECKSUM_BYTES])
+void store_checksum(const struct str parts[], size_t part_count,
+                    unsigned char checksum[STORE_CHECKSUM_BYTES])
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
     EVP_MD_CTX *context = EVP_MD_CTX_new();
@@ -71,7 +71,7 @@ struct store_content store_body_measure(const struct store_bodies *bodies,
 
 struct str store_body_join(struct store_content *content)
 {
-    compute_checksum(content->parts, content->part_count, content->checksum);
+    store_checksum(content->parts, content->part_count, content->checksum);
     if (content->part_count == 1)
         return content->parts[0];
     content->joined = mem_alloc((size_t)content->bytes);
@@ -95,7 +95,7 @@ bool store_body_is_sound(struct str content, uint64_t bytes, struct str checksum
     unsigned char computed[STORE_CHECKSUM_BYTES];
     if (content.length != bytes || checksum.length != sizeof computed)
         return false;
-    compute_checksum(&content, 1, computed);
+    store_checksum(&content, 1, computed);
     return memcmp(computed, checksum.at, sizeof computed) == 0;
 }
 
@@ -145,7 +145,7 @@ int store_body_write(const struct store_bodies *bodies, struct str id,
 {
     char path[PATH_MAX];
     path_of(bodies, id, path);
-    compute_checksum(content->parts, content->part_count, content->checksum);
+    store_checksum(content->parts, content->part_count, content->checksum);
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return -errno;

@@ -36,6 +36,8 @@ struct store_content store_body_measure(const struct store_bodies *bodies,
 /* The checksum, and the content in one piece unless it is a file's. */
 struct str store_body_join(struct store_content *content);
 void store_body_free(struct store_content *content);
+void store_checksum(const struct str parts[], size_t part_count,
+                    unsigned char checksum[STORE_CHECKSUM_BYTES]);
 bool store_body_is_sound(struct str content, uint64_t bytes, struct str checksum);
 
 /* Returns 0 when the file and its name are on stable storage, with the checksum set; else no file is left. */

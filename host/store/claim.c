@@ -78,6 +78,8 @@ struct claiming {
     struct arena *arena; /* for what is claimed */
     struct store_leg *legs;
     size_t count;
+    struct str *damaged; /* messages: their ids */
+    size_t damaged_count;
     uint64_t owner;
     struct arena *scratch;
     struct table *
@@ -192,6 +194,16 @@ static int look_at_due(struct store_database *database, struct claiming *claimin
     return result;
 }
 
+static int set_aside(struct store_database *database, struct claiming *claiming,
+                     const struct store_leg *leg)
+{
+    claiming->damaged[claiming->damaged_count++] = leg->message_id;
+    struct store_query query =
+        store_query_begin(database, "UPDATE leg SET state = 2, owner = NULL WHERE id = ?");
+    store_query_number(&query, leg->id);
+    return store_query_run(&query);
+}
+
 static int take_leg(struct store_database *database, struct claiming *claiming, uint64_t id)
 {
     struct store_query query =
@@ -204,10 +216,15 @@ static int take_leg(struct store_database *database, struct claiming *claiming, 
     query = store_query_begin(database, STORE_LEG_SELECT " WHERE leg.id = ?");
     store_query_number(&query, id);
     result = store_query_next(&query);
-    if (result > 0)
-        store_leg_take(&query, claiming->arena, &claiming->legs[claiming->count++]);
+    if (result <= 0)
+        return result;
+    struct store_leg *leg = &claiming->legs[claiming->count];
+    store_leg_take(&query, claiming->arena, leg);
     store_query_end(&query);
-    return result < 0 ? result : 0;
+    if (leg->state == STORE_SET_ASIDE)
+        return set_aside(database, claiming, leg);
+    claiming->count++;
+    return 0;
 }
 
 static int deal_out(struct store_database *database, struct claiming *claiming)
@@ -219,7 +236,7 @@ static int deal_out(struct store_database *database, struct claiming *claiming)
             const struct destination *destination = &claiming->due[i];
             if (round >= destination->leg_count)
                 continue;
-            if (claiming->count == claiming->claim->legs_max)
+            if (claiming->count + claiming->damaged_count == claiming->claim->legs_max)
                 return 0;
             int result = take_leg(database, claiming, destination->legs[round]);
             if (result < 0)
@@ -286,6 +303,8 @@ static int claim_operation(struct store_database *database, void *arg)
         return -ESTALE;
     claiming->legs = arena_array(claiming->arena, struct store_leg, claim->legs_max);
     claiming->count = claiming->due_count = claiming->visited_count = 0;
+    claiming->damaged = arena_array(claiming->arena, struct str, claim->legs_max);
+    claiming->damaged_count = 0;
     claiming->due = NULL;
     claiming->last_turn = 0;
     claiming->scratch = arena_new();
@@ -302,6 +321,9 @@ int store_queue_claim(struct store *store, const struct store_claim *claim,
     struct claiming claiming = {.claim = claim, .arena = arena};
     store_keep_up(store);
     int result = store_lane_run(&store->queue_writer, claim_operation, &claiming);
+    for (size_t i = 0; result == 0 && i < claiming.damaged_count; i++)
+        store_tell(store, STORE_ENTRY_SET_ASIDE, "%.*s: its envelope is not what it was",
+                   STR_ARG(claiming.damaged[i]));
     *legs = result == 0 ? claiming.legs : NULL;
     *count = result == 0 ? claiming.count : 0;
     return result;

@@ -38,6 +38,8 @@ struct store {
 /* Tells the administrator. In the loop's thread. */
 void store_tell(const struct store *store, struct str what, const char *detail, ...)
     __attribute__((format(printf, 3, 4)));
+#define STORE_ENTRY_SET_ASIDE STR("an entry of the queue is corrupt and was set aside")
+
 struct store_purge {
     uint64_t before_ms;
     size_t count; /* what a piece of it has removed */

@@ -1,6 +1,7 @@
 #include "leg.h"
 
 #include <errno.h>
+#include <string.h>
 
 #define UNLESS_EARLIER                                                                     \
     " ON CONFLICT(name) DO UPDATE SET next_ms = excluded.next_ms"                          \
@@ -34,6 +35,26 @@ int store_leg_delete(struct store_database *database, uint64_t leg_id)
     return store_query_change(&query);
 }
 
+void store_leg_checksum(const struct store_leg *leg, struct str message_id,
+                        struct str reverse_path,
+                        unsigned char checksum[STORE_CHECKSUM_BYTES])
+{
+    const char notify = (char)leg->notify;
+    const struct str end = {"", 1};
+    const struct str parts[] = {
+        message_id,    end, reverse_path, end, leg->recipient, end, leg->destination, end,
+        leg->original, end, leg->orcpt,   end, {&notify, 1}};
+    store_checksum(parts, sizeof parts / sizeof *parts, checksum);
+}
+
+static bool is_sound(const struct store_leg *leg, struct str checksum)
+{
+    unsigned char computed[STORE_CHECKSUM_BYTES];
+    store_leg_checksum(leg, leg->message_id, leg->reverse_path, computed);
+    return checksum.length == sizeof computed &&
+           memcmp(computed, checksum.at, sizeof computed) == 0;
+}
+
 void store_leg_take(struct store_query *query, struct arena *arena, struct store_leg *leg)
 {
     leg->id = store_query_take_number(query);
@@ -54,6 +75,8 @@ void store_leg_take(struct store_query *query, struct arena *arena, struct store
     leg->bytes = store_query_take_number(query);
     leg->owner = store_query_take_str(query, arena);
     leg->reverse_path = store_query_take_str(query, arena);
+    if (!is_sound(leg, store_query_take_bytes(query)))
+        leg->state = STORE_SET_ASIDE;
 }
 
 static int find_message_without_legs(struct store_database *database, uint64_t number,

@@ -1,8 +1,14 @@
 /* What several operations do with the rows of legs, messages and destinations, within a transaction. */
 #pragma once
 
+#include "body.h"
 #include "query.h"
 #include "store.h"
+
+/* Of its envelope, which must not be another one when it is sent. */
+void store_leg_checksum(const struct store_leg *leg, struct str message_id,
+                        struct str reverse_path,
+                        unsigned char checksum[STORE_CHECKSUM_BYTES]);
 
 /* A free leg to `destination` waits until next_ms. */
 int store_destination_wait(struct store_database *database, struct str destination,
@@ -17,9 +23,10 @@ int store_leg_delete(struct store_database *database, uint64_t leg_id);
     "SELECT leg.id, message.id, leg.recipient, leg.destination, leg.original, leg.orcpt,"  \
     " leg.notify, leg.next_ms, leg.attempts, leg.is_delay_told, leg.state,"                \
     " leg.last_reply, leg.last_peer, leg.created_ms, message.bytes, owner.name,"           \
-    " message.reverse_path"                                                                \
+    " message.reverse_path, leg.checksum"                                                  \
     " FROM leg JOIN message ON message.number = leg.message"                               \
     " LEFT JOIN owner ON owner.number = leg.owner"
+/* One whose envelope is not what it was is STORE_SET_ASIDE, whatever its row says. */
 void store_leg_take(struct store_query *query, struct arena *arena, struct store_leg *leg);
 
 /* Takes the message out when it has no leg left. `*file` is then its id (in the arena) when its content was in a file,

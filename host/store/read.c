@@ -75,8 +75,8 @@ static int set_aside_and_tell(struct reading *reading, const char *why)
     int result = store_lane_run(&reading->store->queue_writer, set_aside, reading);
     if (result < 0)
         return result;
-    store_tell(reading->store, STR("an entry of the queue is corrupt and was set aside"),
-               "%.*s: %s", STR_ARG(reading->id), why);
+    store_tell(reading->store, STORE_ENTRY_SET_ASIDE, "%.*s: %s", STR_ARG(reading->id),
+               why);
     return -EBADMSG;
 }
 

@@ -27,7 +27,8 @@ static const char *const queue_steps[] = {
     " destination TEXT NOT NULL, original TEXT NOT NULL, orcpt TEXT NOT NULL,"
     " notify INTEGER NOT NULL, next_ms INTEGER NOT NULL, attempts INTEGER NOT NULL,"
     " is_delay_told INTEGER NOT NULL, state INTEGER NOT NULL, last_reply TEXT NOT NULL,"
-    " last_peer TEXT NOT NULL, created_ms INTEGER NOT NULL, owner INTEGER);"
+    " last_peer TEXT NOT NULL, created_ms INTEGER NOT NULL, owner INTEGER,"
+    " checksum BLOB NOT NULL);" /* of what does not change: store_leg_checksum() */
     "CREATE INDEX leg_message ON leg(message);"
     "CREATE INDEX leg_due ON leg(destination, next_ms, created_ms)"
     " WHERE state = 0 AND owner IS NULL;"

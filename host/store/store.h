@@ -103,7 +103,7 @@ struct store_claim {
     size_t not_to_count;
 };
 /* Takes legs that are due: in turn over their destinations, within one destination the youngest message first. In the
- * arena. */
+ * arena. A leg whose envelope is not what it was is not taken: it is now STORE_SET_ASIDE, and that was reported. */
 int store_queue_claim(struct store *store, const struct store_claim *claim,
                       struct arena *arena, struct store_leg **legs, size_t *count);
 /* When the next leg is due that nobody holds; UINT64_MAX when there is none. */

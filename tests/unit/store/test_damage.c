@@ -61,6 +61,31 @@ STORE_TEST(a_changed_content_is_set_aside)
     assert_is_set_aside("entry1");
 }
 
+static void assert_is_not_claimed(const char *id)
+{
+    assert_int_equal(claim_all("one").count, 0);
+    assert_int_equal(fixture.report_count, 1);
+    assert_non_null(strstr(fixture.report, id));
+    struct store_queue_sum sum;
+    assert_int_equal(store_queue_summary(fixture.store, NOW_MS, &sum), 0);
+    assert_int_equal(sum.set_aside, 1);
+    assert_int_equal(sum.in_delivery, 0);
+}
+
+STORE_TEST(a_leg_with_another_recipient_is_set_aside)
+{
+    add("entry1", "ben@dest.test");
+    execute("UPDATE leg SET recipient = 'bem@dest.test'");
+    assert_is_not_claimed("entry1");
+}
+
+STORE_TEST(a_leg_with_another_sender_is_set_aside)
+{
+    add("entry1", "ben@dest.test");
+    execute("UPDATE message SET reverse_path = 'eve@sender.test'");
+    assert_is_not_claimed("entry1");
+}
+
 STORE_TEST(a_shortened_content_is_set_aside)
 {
     add("entry1", "ben@dest.test");
@@ -327,6 +352,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         store_test(a_changed_content_is_set_aside),
+        store_test(a_leg_with_another_recipient_is_set_aside),
+        store_test(a_leg_with_another_sender_is_set_aside),
         store_test(a_shortened_content_is_set_aside),
         store_test(a_lost_content_is_set_aside),
         store_test(a_lost_file_is_set_aside),
