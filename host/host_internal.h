@@ -1,0 +1,36 @@
+/* Shared by host.c (start and end) and host_reload.c (snapshots). */
+#pragma once
+
+#include "control.h"
+#include "host.h"
+
+#include "base/watch.h"
+
+struct serving {
+    const struct host_options *options;
+    struct host host;
+    struct smtp_handler handler;
+    struct control *control;
+    struct watch *watch;
+    struct task *reloader;
+    struct task *greeter;
+    struct supervised *supervised; /* NULL without a supervisor */
+    struct task *heart, *guard;
+    bool is_reloading, reload_again;
+};
+
+/* A whole new snapshot with workers that load, or NULL with the problems. */
+struct config *host_load_config(const struct host_options *options,
+                                const struct config *before, struct problem_list *problems);
+/* NULL without `err` when there is no certificate. */
+struct tls_server *host_open_tls(const struct config *config, struct err *err);
+/* All that the snapshot was made of. */
+void host_watch_files(struct watch *watch, const struct config *config);
+void host_note_rules(const struct config *config);
+/* The supervisor must know how long messages in flight may take. */
+void host_tell_shutdown(const struct host *host, const struct config *config);
+
+/* For a change of files and for SIGHUP: what comes while one reload is under way makes it run once more. */
+void host_reload(struct serving *serving);
+/* A task, with the struct serving. */
+int host_reload_when_changed(void *arg);
