@@ -1,4 +1,6 @@
 /* Loading text, and what else the prelude asks of C. Bytecode is never loaded: it is memory-unsafe. */
+#include <time.h>
+
 #include "bind.h"
 #include "convert.h"
 #include "embedded.h"
@@ -100,11 +102,20 @@ static int running(lua_State *lua)
     return 1;
 }
 
+/* native.now(): seconds since 1970, with their fraction */
+static int now(lua_State *lua)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_REALTIME, &time);
+    lua_pushnumber(lua, (lua_Number)time.tv_sec + (lua_Number)(time.tv_nsec / 1000) / 1e6);
+    return 1;
+}
+
 void bind_load_open(lua_State *lua)
 {
     static const luaL_Reg natives[] = {
-        {"load_text", load_text}, {"place", place},     {"raise", raise_text},
-        {"count", count},         {"running", running}, {NULL, NULL},
+        {"load_text", load_text}, {"place", place}, {"raise", raise_text}, {"count", count},
+        {"running", running},     {"now", now},     {NULL, NULL},
     };
     luaL_register(lua, NULL, natives);
     lua_pushvalue(lua, -1);

@@ -17,6 +17,33 @@ function native.check(what, value, wanted)
   return value
 end
 
+-- A function of a string that keeps what `make` gave for the last `max` of them; more arguments go to `make`.
+function native.remembering(max, make)
+  local entries, count, clock = {}, 0, 0
+  local function drop_oldest()
+    local oldest
+    for key, entry in next, entries do
+      if not oldest or entry.used < entries[oldest].used then
+        oldest = key
+      end
+    end
+    entries[oldest], count = nil, count - 1
+  end
+  return function(key, ...)
+    local entry = entries[key]
+    if not entry then
+      entry = { value = make(...) }
+      if count == max then
+        drop_oldest()
+      end
+      entries[key], count = entry, count + 1
+    end
+    clock = clock + 1
+    entry.used = clock
+    return entry.value
+  end
+end
+
 getmetatable("").__metatable = "the metatable of strings is locked"
 
 -- --- waiting -------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 -- base64: bytes as letters and back (RFC 4648 sections 4 and 5).
 --
 --   base64.encode(bytes)                     -- with padding
---   base64.decode(text)                      -- line ends and blanks are passed over; an error says where it is wrong
+--   base64.decode(text)                      -- line ends and blanks are passed over
 --   base64.encodeUrl(bytes), base64.decodeUrl(text)   -- with - and _, no padding
 local _, native = ...
 

@@ -3,8 +3,8 @@
 --   local order = json.decode(body)          -- raises an error with the byte's position
 --   json.encode { items = json.array {} }    -- {"items":[]}
 --
--- null is json.null in both directions, so that a member that is null is there. Lists that come from JSON, and
--- those that json.array marks, stay lists when they are empty. Integers are exact up to 2^53.
+-- null is json.null in both directions, so that a member that is null is there. Lists that come from JSON,
+-- and those that json.array marks, stay lists when they are empty. Integers are exact up to 2^53.
 local _, native = ...
 
 local check, raise = native.check, native.raise

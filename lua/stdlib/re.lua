@@ -4,8 +4,8 @@
 --   if m then print(m.ticket, m[1], m[0]) end
 --
 -- Flags: i without case, m ^ and $ at each line, s dot takes line ends, x blanks and comments, U ungreedy,
--- n only named groups capture, b bytes instead of UTF-8. A pattern that takes too many steps for a text raises an
--- error. Captures are tables: [0] the whole match, groups by number and by name; nil where one took no part.
+-- n only named groups capture, b bytes instead of UTF-8. Captures are tables: [0] the whole match, groups by
+-- number and by name; nil where one took no part. A pattern that takes too many steps for a text is an error.
 local _, native = ...
 
 local check, raise, match_at = native.check, native.raise, native.re_match
@@ -17,40 +17,15 @@ local re = {}
 
 -- --- compiled patterns: the CACHE_MAX that were used last ------------------------------------------
 
-local cache, cached_count, clock = {}, 0, 0
-
-local function drop_oldest()
-  local oldest
-  for key, entry in pairs(cache) do
-    if not oldest or entry.used < cache[oldest].used then
-      oldest = key
-    end
-  end
-  cache[oldest] = nil
-  cached_count = cached_count - 1
-end
-
-local function compile(pattern, flags)
+local remembered = native.remembering(CACHE_MAX, function(pattern, flags)
   local code, names = native.re_compile(pattern, flags)
-  if cached_count == CACHE_MAX then
-    drop_oldest()
-  end
-  cached_count = cached_count + 1
   return { code = code, names = #names > 0 and names or nil }
-end
+end)
 
 local function compiled(call, pattern, flags)
   check(call .. ": the pattern", pattern, "string")
   flags = check(call .. ": the flags", flags or "", "string")
-  local key = flags .. "/" .. pattern
-  local entry = cache[key]
-  if not entry then
-    entry = compile(pattern, flags)
-    cache[key] = entry
-  end
-  clock = clock + 1
-  entry.used = clock
-  return entry
+  return remembered(flags .. "/" .. pattern, pattern, flags)
 end
 
 -- --- matches ---------------------------------------------------------------------------------------
@@ -67,7 +42,7 @@ end
 
 -- Iterates over first byte, last byte, captures. An empty match is not found again where another ended.
 local function matches(entry, text, init, wants_captures)
-  local is_valid = native.is_utf8(text)
+  local is_valid = native.mime_is_utf8(text)
   local at, is_retry = init, false
   return function()
     local first, last, captures = match_at(entry.code, text, at, is_valid, is_retry, wants_captures)

@@ -9,7 +9,8 @@ local base64 = {}
 ---@return string
 function base64.encode(bytes) end
 
----Line ends and blanks are passed over, padding may be missing; raises an error that says where the text is wrong.
+---Line ends and blanks are passed over, padding may be missing; raises an error that says where the text is
+---wrong.
 ---@param text string
 ---@return string
 function base64.decode(text) end

@@ -10,8 +10,8 @@ local json = {}
 ---@return any
 function json.decode(text) end
 
----A table with keys 1 to n is a list, any other an object; the empty table is an object unless json.array made it.
----Names are in order.
+---A table with keys 1 to n is a list, any other an object; the empty table is an object unless json.array
+---made it. Names are in order.
 ---@param value any
 ---@param options? { pretty: boolean }
 ---@return string

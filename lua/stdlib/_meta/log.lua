@@ -1,5 +1,6 @@
 ---@meta log
--- Lines for the message's trail, with a level.
+-- Lines for the message's trail, with a level. Arguments are joined by blanks; a plain table at the end holds
+-- fields: log.info("opened", { ticket = 5 }).
 
 ---@class log
 local log = {}

@@ -4,9 +4,11 @@
 ---Groups by number and by name, the whole match as [0]; nil where a group took no part.
 ---@alias Captures table<string|integer, string>
 
----Flags, any of: i without case, m ^ and $ at each line, s dot takes line ends, x blanks and comments, U ungreedy,
----n only named groups capture, b bytes instead of UTF-8.
+---Flags, any of: i without case, m ^ and $ at each line, s dot takes line ends, x blanks and comments,
+---U ungreedy, n only named groups capture, b bytes instead of UTF-8.
 ---@alias Flags string
+
+---@alias Replacement string|table<string, string|number>|fun(captures: Captures): string|number|nil
 
 ---@class re
 local re = {}
@@ -42,11 +44,11 @@ function re.test(text, pattern, flags) end
 ---@return fun(): Captures?
 function re.gmatch(text, pattern, flags) end
 
----Replaces matches, at most `max`. In a string $1, ${name}, $& and $$ have their meaning; a table is asked for the first
----group or the match; a function is given the captures; nil or false keep the match.
+---Replaces matches, at most `max`. In a string $1, ${name}, $& and $$ have their meaning; a table is asked
+---for the first group or the match; a function is given the captures; nil or false keep the match.
 ---@param text string
 ---@param pattern string
----@param replacement string | table<string, string|number|false> | fun(captures: Captures): string|number|false|nil
+---@param replacement Replacement
 ---@param flags? Flags
 ---@param max? integer
 ---@return string text

@@ -60,6 +60,29 @@ static void modules_do_what_they_say(void **state)
     each_path("tests/unit/isolate/stdlib/*.lua", test_unless_shared);
 }
 
+static void log_lines_have_fields(void **state)
+{
+    (void)state;
+    assert_string_equal(
+        run_handler(HANDLER(
+            "log.info('ticket', 5, nil, true)\n"
+            "log.warn('two', { b = 'x y', a = 1, ['no good'] = 'é', c = 'a\\n\"\\\\\\1', d "
+            "= '' })\n"
+            "log.error({ text = 'only fields' })\n"
+            "log.debug('an object', message)\n"
+            "log.debug(setmetatable({}, { __tostring = function() return 'own' end }))\n"
+            "log.info()\n"
+            "log.info(nil)")),
+        "log info: ticket 5 nil true\n"
+        "log warn: two a=1 b=\"x y\" c=\"a\\n\\\"\\\\\\x01\" d=\"\" no_good=\"é\"\n"
+        "log error: text=\"only fields\"\n"
+        "log debug: an object message\n"
+        "log debug: own\n"
+        "log info: \n"
+        "log info: nil\n"
+        "ok\nend\n");
+}
+
 /* --- annotations --- */
 
 /* Functions and tables of functions, as the stub names them and as they are. */
@@ -108,6 +131,7 @@ static void annotations_name_what_is_there(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(modules_do_what_they_say),
+    cmocka_unit_test(log_lines_have_fields),
     cmocka_unit_test(annotations_name_what_is_there),
 };
 
