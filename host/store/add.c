@@ -48,7 +48,7 @@ static int insert_leg(struct store_database *database, const struct store_leg *l
         database,
         "INSERT INTO leg(message, recipient, destination, original, orcpt, notify,"
         " next_ms, attempts, is_delay_told, state, last_reply, last_peer, created_ms,"
-        " checksum) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+        " checksum, owner) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     store_query_number(&query, message_number);
     store_query_text(&query, leg->recipient);
     store_query_text(&query, leg->destination);
@@ -63,10 +63,9 @@ static int insert_leg(struct store_database *database, const struct store_leg *l
     store_query_text(&query, leg->last_peer);
     store_query_number(&query, message->created_ms);
     store_query_blob(&query, (struct str){(const char *)checksum, sizeof checksum});
-    int result = store_query_run(&query);
-    if (result < 0 || leg->state != STORE_WAITING)
-        return result;
-    return store_destination_wait(database, leg->destination, leg->next_ms);
+    if (leg->state == STORE_WAITING)
+        store_query_number(&query, STORE_ARRIVALS);
+    return store_query_run(&query);
 }
 
 static int insert_all(struct store_database *database, struct store_addition *addition,

@@ -150,7 +150,7 @@ static int find_legs(struct store_database *database, const struct change *chang
 {
 #define FREE_LEGS                                                                          \
     "SELECT leg.id, leg.message FROM leg JOIN message ON message.number = leg.message"
-#define IN_ORDER " AND leg.owner IS NULL ORDER BY leg.id LIMIT ?7"
+#define IN_ORDER " AND ifnull(leg.owner, 0) = 0 ORDER BY leg.id LIMIT ?7"
     struct store_query query = store_query_begin(
         database, change->filter->message_id.length ? FREE_LEGS OF_MESSAGE IN_ORDER
                                                     : FREE_LEGS OF_ANY IN_ORDER);
@@ -212,7 +212,8 @@ static int make_due(struct store_database *database, struct change *change,
                     const struct found_leg *leg)
 {
     struct store_query query = store_query_begin(
-        database, "UPDATE leg SET next_ms = ? WHERE id = ? AND state IN (0, 1)");
+        database,
+        "UPDATE leg SET next_ms = ?, owner = NULL WHERE id = ? AND state IN (0, 1)");
     store_query_number(&query, change->now_ms);
     int result = run_on(&query, leg->id);
     if (result <= 0)
@@ -225,8 +226,8 @@ static int hold(struct store_database *database, struct change *change,
                 const struct found_leg *leg)
 {
     (void)change;
-    struct store_query query =
-        store_query_begin(database, "UPDATE leg SET state = 1 WHERE id = ? AND state = 0");
+    struct store_query query = store_query_begin(
+        database, "UPDATE leg SET state = 1, owner = NULL WHERE id = ? AND state = 0");
     return run_on(&query, leg->id);
 }
 

@@ -301,6 +301,9 @@ static int claim_operation(struct store_database *database, void *arg)
         return result;
     if (claiming->owner == UINT64_MAX)
         return -ESTALE;
+    result = store_arrivals_free(database, claim->now_ms);
+    if (result < 0)
+        return result;
     claiming->legs = arena_array(claiming->arena, struct store_leg, claim->legs_max);
     claiming->count = claiming->due_count = claiming->visited_count = 0;
     claiming->damaged = arena_array(claiming->arena, struct str, claim->legs_max);
@@ -338,8 +341,10 @@ struct next {
 static int find_next(struct store_database *database, void *arg)
 {
     struct next *next = arg;
-    struct store_query query =
-        store_query_begin(database, "SELECT min(next_ms) FROM destination");
+    struct store_query query = store_query_begin(
+        database,
+        "SELECT min(next_ms) FROM (SELECT min(next_ms) AS next_ms FROM destination"
+        " UNION ALL SELECT min(next_ms) FROM leg WHERE owner = 0)");
     int result = store_query_get_number(&query, &next->next_ms, UINT64_MAX);
     if (result < 0)
         return result;

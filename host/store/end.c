@@ -17,7 +17,7 @@ struct ending {
  * its lease had ended, and what the owner says of it is still true. */
 #define IS_OWNERS                                                                          \
     " AND (owner = (SELECT number FROM owner WHERE name = ?)"                              \
-    " OR (owner IS NULL AND state = 0))"
+    " OR (ifnull(owner, 0) = 0 AND state = 0))"
 
 static int give_back(struct store_database *database, void *arg)
 {

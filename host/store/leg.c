@@ -7,14 +7,25 @@
     " ON CONFLICT(name) DO UPDATE SET next_ms = excluded.next_ms"                          \
     " WHERE excluded.next_ms < next_ms"
 
-int store_destination_wait(struct store_database *database, struct str destination,
-                           uint64_t next_ms)
+/* Bounds the transaction of one claim; the next one goes on. */
+#define ARRIVALS_FREED_MAX "5000"
+#define DUE_ARRIVALS                                                                       \
+    "(SELECT id FROM leg WHERE owner = 0 AND next_ms <= ? ORDER BY next_ms, id"            \
+    " LIMIT " ARRIVALS_FREED_MAX ")"
+
+int store_arrivals_free(struct store_database *database, uint64_t now_ms)
 {
     struct store_query query = store_query_begin(
-        database,
-        "INSERT INTO destination(name, next_ms, turn) VALUES(?, ?, 0)" UNLESS_EARLIER);
-    store_query_text(&query, destination);
-    store_query_number(&query, next_ms);
+        database, "INSERT INTO destination(name, next_ms, turn)"
+                  " SELECT destination, min(next_ms), 0 FROM leg WHERE id IN " DUE_ARRIVALS
+                  " GROUP BY destination" UNLESS_EARLIER);
+    store_query_number(&query, now_ms);
+    int result = store_query_run(&query);
+    if (result < 0)
+        return result;
+    query = store_query_begin(database,
+                              "UPDATE leg SET owner = NULL WHERE id IN " DUE_ARRIVALS);
+    store_query_number(&query, now_ms);
     return store_query_run(&query);
 }
 

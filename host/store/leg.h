@@ -10,10 +10,14 @@ void store_leg_checksum(const struct store_leg *leg, struct str message_id,
                         struct str reverse_path,
                         unsigned char checksum[STORE_CHECKSUM_BYTES]);
 
-/* A free leg to `destination` waits until next_ms. */
-int store_destination_wait(struct store_database *database, struct str destination,
-                           uint64_t next_ms);
-/* The same for a leg that has just become free; nothing for one that is not. */
+/* The owner of those that came and have not been due yet. Free legs are in order of their destinations, so that each
+ * would change another page; these are in order of their times, which are much the same for those that come at the same
+ * time. Whoever frees one takes it from here; once due, they are freed many at a time. */
+#define STORE_ARRIVALS 0
+/* Frees those that are due, ARRIVALS_FREED_MAX at most. */
+int store_arrivals_free(struct store_database *database, uint64_t now_ms);
+
+/* A leg has become free: its destination waits for it. Nothing for one that is not free. */
 int store_destination_wait_for_leg(struct store_database *database, uint64_t leg_id);
 
 int store_leg_delete(struct store_database *database, uint64_t leg_id);

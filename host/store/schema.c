@@ -7,7 +7,8 @@
 
 /* queue.db.
  *
- * A leg is free when `state` = 0 (waiting) and `owner` is NULL; leg_due has the free ones only. `destination` has a row
+ * A leg comes with `owner` 0 (STORE_ARRIVALS) until it is due. It is free when `state` = 0 (waiting) and `owner` is NULL;
+ * leg_due has the free ones only. `destination` has a row
  * for each destination with free legs: `next_ms` is not later than the earliest of theirs (it may be earlier: a claim
  * that finds nothing there sets it right), so that a claim looks at no destination where nothing is due, however many
  * legs wait there; `turn` is when it was last served, on a clock that counts turns.
@@ -32,7 +33,7 @@ static const char *const queue_steps[] = {
     "CREATE INDEX leg_message ON leg(message);"
     "CREATE INDEX leg_due ON leg(destination, next_ms, created_ms)"
     " WHERE state = 0 AND owner IS NULL;"
-    "CREATE INDEX leg_owner ON leg(owner, destination) WHERE owner IS NOT NULL;"
+    "CREATE INDEX leg_owner ON leg(owner, next_ms) WHERE owner IS NOT NULL;"
     "CREATE TABLE destination(name TEXT PRIMARY KEY, next_ms INTEGER NOT NULL,"
     " turn INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE INDEX destination_due ON destination(next_ms, turn);"

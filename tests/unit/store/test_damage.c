@@ -254,7 +254,7 @@ STORE_TEST(a_broken_index_costs_no_mail)
 {
     add_fifty();
     execute("PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, "
-            "'destination, next_ms', 'next_ms, destination') WHERE name = 'leg_due'");
+            "'owner, next_ms', 'next_ms, owner') WHERE name = 'leg_owner'");
     reopen();
     assert_int_equal(fixture.report_count, 1);
     struct claimed claimed = claim_all("one");
