@@ -6,3 +6,11 @@ unused_args = false
 read_globals = { "log" }
 -- Annotations for editors: declarations only.
 files["lua/stdlib/_meta"] = { ignore = { "1", "2" } }
+files["lua/test/_meta"] = { ignore = { "1", "2" } }
+-- What `postern test` gives to tests.
+files["**/*_test.lua"] = {
+  read_globals = {
+    "describe", "it", "pending", "before_each", "after_each", "load_worker", "fake",
+    assert = { other_fields = true },
+  },
+}

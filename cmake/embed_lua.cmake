@@ -12,8 +12,8 @@ foreach(file ${files})
     math(EXPR length "${digits} / 2")
     string(REGEX REPLACE "([0-9a-f][0-9a-f])" "'\\\\x\\1'," bytes "${bytes}")
     string(REGEX REPLACE "('....','....','....','....','....','....','....','....','....','....','....','....',)" "\\1\n    " bytes "${bytes}")
-    string(APPEND arrays "static const char text_${name}[] = {\n    ${bytes}0};\n\n")
-    string(APPEND table "    {\"${folder}/${name}\", text_${name}, ${length}},\n")
+    string(APPEND arrays "static const char text_${folder}_${name}[] = {\n    ${bytes}0};\n\n")
+    string(APPEND table "    {\"${folder}/${name}\", text_${folder}_${name}, ${length}},\n")
 endforeach()
 file(WRITE ${OUT} "#include \"isolate/embedded.h\"\n\n${arrays}"
     "const struct embedded_text embedded_texts[] = {\n${table}};\n\n"

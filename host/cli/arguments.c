@@ -45,6 +45,16 @@ static const struct cli_flag *find_flag(const struct cli_arguments *arguments,
     return NULL;
 }
 
+/* NULL: there is no room for one more. */
+static const char **place_of_value(struct cli_arguments *arguments,
+                                   const struct cli_flag *flag)
+{
+    if (flag->value != arguments->repeated)
+        return flag->value;
+    bool has_room = arguments->repeated_count < arguments->repeated_max;
+    return has_room ? &arguments->repeated[arguments->repeated_count++] : NULL;
+}
+
 int cli_arguments_read(const struct cli_command *command, struct cli_arguments *arguments,
                        int argc, char **argv, int *exit_code)
 {
@@ -68,12 +78,15 @@ int cli_arguments_read(const struct cli_command *command, struct cli_arguments *
         bool has_value = str_index(word, '=') >= 0;
         if (has_value != (flag->value_name != NULL) && has_value)
             return mistake(command, exit_code, "takes no value:", flag->name);
+        const char **value = place_of_value(arguments, flag);
+        if (!value)
+            return mistake(command, exit_code, "given too often:", flag->name);
         if (!flag->value_name)
-            *flag->value = flag->name;
+            *value = flag->name;
         else if (has_value)
-            *flag->value = rest.at;
+            *value = rest.at;
         else if (i + 1 < argc)
-            *flag->value = argv[++i];
+            *value = argv[++i];
         else
             return mistake(command, exit_code, "a value is missing after", flag->name);
     }
@@ -106,15 +119,14 @@ int cli_read_file(const char *path, size_t bytes_max, struct arena *arena,
     return result;
 }
 
-int cli_read_message(const char *path, size_t bytes_max, struct message *message,
+int cli_make_message(struct str file, size_t bytes_max, struct message *message,
                      struct err *err)
 {
-    struct str file = {0};
     struct buf content;
     buf_init(&content, bytes_max);
-    int result = cli_read_file(path, bytes_max, message->arena, &file, err);
-    if (result == 0 && encode_lines(file, &content) < 0)
-        result = err_set(err, -EFBIG, "%s: larger than %zu bytes", path, bytes_max);
+    int result = 0;
+    if (encode_lines(file, &content) < 0)
+        result = err_set(err, -EFBIG, "the message is larger than %zu bytes", bytes_max);
     message->raw = blob_copy(buf_view(&content));
     buf_free(&content);
     header_parse(blob_view(message->raw), message->arena, &message->header);
@@ -122,4 +134,13 @@ int cli_read_message(const char *path, size_t bytes_max, struct message *message
     message->is_8bit = str_has_8bit(blob_view(message->raw));
     message->received_at = unix_now_ms();
     return result;
+}
+
+int cli_read_message(const char *path, size_t bytes_max, struct message *message,
+                     struct err *err)
+{
+    struct str file = {0};
+    int result = cli_read_file(path, bytes_max, message->arena, &file, err);
+    int made = cli_make_message(file, bytes_max, message, err);
+    return result < 0 ? result : made;
 }

@@ -20,6 +20,9 @@ int cli_serve(const struct cli_command *command, int argc, char **argv);
 int cli_dev(const struct cli_command *command, int argc, char **argv);
 int cli_check(const struct cli_command *command, int argc, char **argv);
 int cli_run(const struct cli_command *command, int argc, char **argv);
+int cli_test(const struct cli_command *command, int argc, char **argv);
+int cli_new(const struct cli_command *command, int argc, char **argv);
+int cli_types(const struct cli_command *command, int argc, char **argv);
 int cli_send(const struct cli_command *command, int argc, char **argv);
 int cli_explain(const struct cli_command *command, int argc, char **argv);
 int cli_keys(const struct cli_command *command, int argc, char **argv);
@@ -44,6 +47,10 @@ struct cli_arguments {
     const char **positional; /* filled, in order */
     size_t positional_max;
     size_t positional_count;
+    /* Of the flag whose `value` is the first of these, every one is kept, not only the last. */
+    const char **repeated;
+    size_t repeated_max;
+    size_t repeated_count;
     void (*more_help)(void); /* printed after the flags by --help; may be NULL */
 };
 
@@ -63,6 +70,8 @@ int cli_read_file(const char *path, size_t bytes_max, struct arena *arena,
 /* The same for a message, as if it had just come: lines end with CRLF, its header is read, it has an id. */
 struct message;
 int cli_read_message(const char *path, size_t bytes_max, struct message *message,
+                     struct err *err);
+int cli_make_message(struct str content, size_t bytes_max, struct message *message,
                      struct err *err);
 
 /* One message sent to an SMTP server in the clear, in a task: 0 with the server's reply as a line, or

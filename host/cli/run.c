@@ -1,4 +1,5 @@
 /* `postern run`: one message through one script, nothing leaves; what it did is printed as JSON. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -6,182 +7,139 @@
 
 #include "base/loop.h"
 #include "base/table.h"
-#include "base/task.h"
 #include "cli/cli.h"
 #include "cli/json.h"
+#include "cli/run_trial.h"
 
 #define MESSAGE_BYTES_MAX ((size_t)256 * 1024 * 1024)
-#define POLL_MS           5
+#define UPSTREAMS_MAX     32
+#define EXIT_MISTAKE      2
 
-struct trial {
-    const char *script, *file, *from, *to;
-    struct config *config;
-    struct message *message;
-    struct mailbox recipient;
-    json_t *forwards, *replies;
+struct asked {
+    const char *script, *file, *from, *to, *auth, *spam_score;
+    const char *upstreams[UPSTREAMS_MAX];
+    size_t upstream_count;
 };
-
-/* Header lines as an object; a name that stands twice keeps its last value. */
-static json_t *json_headers(struct str lines, struct arena *arena)
-{
-    json_t *object = json_object();
-    struct header header;
-    header_parse(lines, arena, &header);
-    for (size_t i = 0; i < header.count; i++) {
-        struct str value = header_unfold(header.fields[i].value, arena);
-        json_object_set_new(object, arena_text(arena, header.fields[i].name),
-                            cli_json_bytes(value));
-    }
-    return object;
-}
-
-static void capture(void *arg, const struct delivery_request *request, struct arena *arena,
-                    struct delivery_result *result)
-{
-    struct trial *trial = arg;
-    json_t *to = cli_json_bytes(request->recipient->text);
-    if (str_equal(request->message_id, trial->message->id))
-        json_array_append_new(
-            trial->forwards,
-            json_pack("{s:o, s:o}", "to", to, "headers",
-                      json_headers(request->parts[FORWARD_HEADERS], arena)));
-    else
-        json_array_append_new(trial->replies,
-                              json_pack("{s:o, s:o}", "to", to, "raw",
-                                        cli_json_bytes(request->parts[REPLY_CONTENT])));
-    result->status = DELIVERY_OK;
-    result->reply = reply_make(250, "2.0.0", "captured");
-}
-
-static json_t *log_of(const struct trail *trail)
-{
-    json_t *lines = json_array();
-    for (const struct trail_entry *entry = trail_first(trail); entry; entry = entry->next)
-        if (entry->event == STATUS_WORKER_LOG)
-            json_array_append_new(lines,
-                                  json_pack("{s:o, s:o}", "level",
-                                            cli_json_bytes(entry->fields[0].text), "text",
-                                            cli_json_bytes(entry->fields[1].text)));
-    return lines;
-}
-
-static int print_outcome(const struct trial *trial, const struct passage *passage,
-                         const struct worker_outcome *outcome, const struct reply *reply)
-{
-    json_t *report = json_pack(
-        "{s:s, s:O, s:O, s:o, s:{s:i, s:s, s:o}, s:I}", "outcome",
-        worker_result_name(outcome->result), "forwards", trial->forwards, "replies",
-        trial->replies, "log", log_of(passage->trail), "smtpReply", "code", reply->code,
-        "enhanced", reply->enhanced, "text", cli_json_bytes(str_of(reply->text)), "cpuUs",
-        (json_int_t)outcome->cpu_us);
-    if (outcome->result == WORKER_REJECTED)
-        json_object_set_new(report, "rejectReason", cli_json_bytes(outcome->text));
-    else if (outcome->result != WORKER_OK)
-        json_object_set_new(report, "error", cli_json_bytes(outcome->text));
-    if (outcome->traceback.length)
-        json_object_set_new(report, "traceback", cli_json_bytes(outcome->traceback));
-    json_dumpf(report, stdout, JSON_INDENT(2));
-    puts("");
-    json_decref(report);
-    return outcome->result == WORKER_OK || outcome->result == WORKER_REJECTED
-               ? EXIT_SUCCESS
-               : EXIT_FAILURE;
-}
 
 static int run(void *arg)
 {
     struct trial *trial = arg;
-    trial->forwards = json_array();
-    trial->replies = json_array();
-    struct router router = {.config = trial->config,
-                            .delivery = delivery_open_capture(capture, trial),
-                            .is_reply_unchecked = true};
-    status_log_level(STR("off"));
-    config_start_workers(trial->config, NULL);
+    enum worker_result result;
     size_t at = 0;
     struct str name;
     void *worker;
+    status_log_level(STR("off"));
+    config_start_workers(trial->config, NULL);
     table_next(trial->config->workers, &at, &name, &worker);
-    struct passage *passage = passage_new(&router, trial->message);
-    route_verify_message(passage);
-    struct rule_match match = {0};
-    struct worker_outcome ended = {0};
-    struct smtp_recipient recipient = {.mailbox = trial->recipient};
-    struct outcome outcome = {.recipient = &recipient};
-    struct reply reply = route_through_worker(
-        passage, &outcome, &match, ((struct config_worker *)worker)->worker, &ended);
-    while (passage->references > 1) /* waitUntil functions */
-        task_sleep(POLL_MS);
-    int exit_code = print_outcome(trial, passage, &ended, &reply);
-    passage_release(passage);
+    trial->worker = ((struct config_worker *)worker)->worker;
+    cli_json_print(trial_run(trial, &result));
     worker_stop_all();
-    delivery_close(router.delivery);
-    json_decref(trial->forwards);
-    json_decref(trial->replies);
-    return exit_code;
+    return result == WORKER_OK || result == WORKER_REJECTED ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static int read_message(struct trial *trial, struct err *err)
+static int read_message(const struct asked *asked, struct message *message, struct err *err)
 {
-    struct message *message = trial->message;
-    int result = cli_read_message(trial->file, MESSAGE_BYTES_MAX, message, err);
+    int result = cli_read_message(asked->file, MESSAGE_BYTES_MAX, message, err);
     message->client.helo = STR("localhost");
     net_address_parse(STR("127.0.0.1"), 0, &message->client.address);
     return result;
 }
 
-static int read_envelope(struct trial *trial, struct err *err)
+static int read_spam_score(const char *text, double *score, struct err *err)
+{
+    char *end = NULL;
+    *score = text ? strtod(text, &end) : -1;
+    if (!text || (end != text && !*end && *score >= 0 && *score <= 5))
+        return 0;
+    return err_set(err, -EINVAL, "--spam-score \"%s\" is not a number from 0 to 5", text);
+}
+
+static int read_trial(const struct asked *asked, struct trial *trial, struct err *err)
 {
     struct message *message = trial->message;
-    message->reverse_path.is_null = !trial->from[0];
-    if (trial->from[0] &&
-        mailbox_parse(str_of(trial->from), message->arena, &message->reverse_path) < 0)
-        return err_set(err, -EINVAL, "--from \"%s\" is not an address", trial->from);
-    if (mailbox_parse(str_of(trial->to), message->arena, &trial->recipient) < 0)
-        return err_set(err, -EINVAL, "--to \"%s\" is not an address", trial->to);
+    if (read_message(asked, message, err) < 0 ||
+        trial_read_envelope(trial, str_of(asked->from), str_of(asked->to), err) < 0 ||
+        read_spam_score(asked->spam_score, &trial->spam_score, err) < 0 ||
+        (asked->auth && trial_read_auth(trial, str_of(asked->auth), err) < 0))
+        return err->code;
+    trial->upstreams =
+        arena_array(message->arena, struct trial_upstream, asked->upstream_count);
+    for (size_t i = 0; i < asked->upstream_count; i++)
+        if (trial_read_upstream(trial, str_of(asked->upstreams[i]), err) < 0)
+            return err->code;
     return 0;
 }
 
-static int run_trial(struct trial *trial)
+static int try_script(const struct asked *asked)
 {
     int exit_code = EXIT_FAILURE;
     struct err err = {0};
     struct problem_list problems;
     problem_list_open(&problems);
-    trial->message = message_new();
-    trial->config = config_load_script(trial->script, &problems);
+    struct trial trial = {.message = message_new(),
+                          .config = config_load_script(asked->script, &problems)};
     host_print_problems(&problems);
-    if (trial->config) {
-        if (read_message(trial, &err) < 0 || read_envelope(trial, &err) < 0)
-            fprintf(stderr, "postern run: %s\n", err.text);
-        else
-            exit_code = loop_run_task("run", run, trial);
+    if (trial.config && read_trial(asked, &trial, &err) < 0) {
+        fprintf(stderr, "postern run: %s\n", err.text);
+        exit_code = EXIT_MISTAKE;
+    } else if (trial.config) {
+        exit_code = loop_run_task("run", run, &trial);
     }
-    config_release(trial->config);
-    message_release(trial->message);
+    config_release(trial.config);
+    message_release(trial.message);
     problem_list_close(&problems);
     return exit_code;
 }
 
+static void print_more_help(void)
+{
+    puts(
+        "\nWithout --auth nothing is verified: message.auth says \"none\", and reply() is "
+        "let"
+        "\nthrough. With it, what is not named is \"none\", and reply() wants dmarc=pass, "
+        "as in"
+        "\nservice. The words are pass, fail, softfail, neutral, none, temperror, "
+        "permerror."
+        "\n\nAn upstream is whoever takes what the worker forwards or replies; each answers"
+        "\n\"250 2.0.0 captured\" unless --upstream says another reply for its address."
+        "\n\nExit code: 0 the worker decided (accepted or refused the message), 1 it "
+        "failed or"
+        "\ndoes not load, 2 a mistake in the arguments.");
+}
+
 int cli_run(const struct cli_command *command, int argc, char **argv)
 {
-    const char *positional[2] = {NULL, "-"}, *from = NULL, *to = NULL;
+    const char *positional[2] = {NULL, "-"};
+    struct asked asked = {0};
     const struct cli_flag flags[] = {
-        {"--from", "ADDRESS", "the envelope sender; \"\" is the null sender", &from},
-        {"--to", "ADDRESS", "the envelope recipient", &to},
+        {"--from", "ADDRESS", "the envelope sender; \"\" is the null sender", &asked.from},
+        {"--to", "ADDRESS", "the envelope recipient", &asked.to},
+        {"--auth", "CHECK=RESULT,…",
+         "what was verified: dmarc=pass,spf=fail,dkim=,arc=", &asked.auth},
+        {"--spam-score", "SCORE", "message.spamScore, 0 to 5", &asked.spam_score},
+        {"--upstream", "ADDRESS=REPLY",
+         "what the next hop of an address says: me@dest.test=\"550 5.1.1 gone\"; "
+         "repeatable",
+         asked.upstreams},
     };
-    struct cli_arguments arguments = {
-        .flags = flags, .flag_count = 2, .positional = positional, .positional_max = 2};
+    struct cli_arguments arguments = {.flags = flags,
+                                      .flag_count = sizeof flags / sizeof *flags,
+                                      .positional = positional,
+                                      .positional_max = 2,
+                                      .repeated = asked.upstreams,
+                                      .repeated_max = UPSTREAMS_MAX,
+                                      .more_help = print_more_help};
     int exit_code;
     if (cli_arguments_read(command, &arguments, argc, argv, &exit_code) < 0)
         return exit_code;
-    if (!positional[0] || !from || !to) {
+    if (!positional[0] || !asked.from || !asked.to) {
         fprintf(stderr,
                 "postern run: SCRIPT, --from and --to are needed\nusage: postern %s %s\n",
                 command->name, command->usage);
-        return 2;
+        return EXIT_MISTAKE;
     }
-    struct trial trial = {
-        .script = positional[0], .file = positional[1], .from = from, .to = to};
-    return run_trial(&trial);
+    asked.script = positional[0];
+    asked.file = positional[1];
+    asked.upstream_count = arguments.repeated_count;
+    return try_script(&asked);
 }

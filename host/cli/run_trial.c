@@ -1,0 +1,133 @@
+#include "cli/run_trial.h"
+
+#include "route.h"
+
+#include "base/task.h"
+#include "cli/json.h"
+
+#define POLL_MS 5
+
+struct captured {
+    const struct trial *trial;
+    json_t *forwards, *replies;
+};
+
+/* Header lines as an object; a name that stands twice keeps its last value. */
+static json_t *json_headers(struct str lines, struct arena *arena)
+{
+    json_t *object = json_object();
+    struct header header;
+    header_parse(lines, arena, &header);
+    for (size_t i = 0; i < header.count; i++) {
+        struct str value = header_unfold(header.fields[i].value, arena);
+        json_object_set_new(object, arena_text(arena, header.fields[i].name),
+                            cli_json_bytes(value));
+    }
+    return object;
+}
+
+static json_t *json_reply(const struct reply *reply)
+{
+    return json_pack("{s:i, s:s, s:o}", "code", reply->code, "enhanced", reply->enhanced,
+                     "text", cli_json_bytes(str_of(reply->text)));
+}
+
+/* --- what is sent --- */
+
+static const struct trial_upstream *upstream_of(const struct trial *trial,
+                                                const struct mailbox *recipient)
+{
+    for (size_t i = 0; i < trial->upstream_count; i++)
+        if (str_equal_nocase(trial->upstreams[i].address.text, recipient->text))
+            return &trial->upstreams[i];
+    return NULL;
+}
+
+static void answer_as_upstream(const struct trial *trial,
+                               const struct delivery_request *request,
+                               struct delivery_result *result)
+{
+    const struct trial_upstream *upstream = upstream_of(trial, request->recipient);
+    result->reply = upstream ? upstream->reply : reply_make(250, "2.0.0", "captured");
+    result->status = reply_is_ok(&result->reply)          ? DELIVERY_OK
+                     : reply_is_temporary(&result->reply) ? DELIVERY_TEMPORARY
+                                                          : DELIVERY_PERMANENT;
+    result->is_from_peer = true;
+    result->peer = request->recipient->domain;
+}
+
+static void capture(void *arg, const struct delivery_request *request, struct arena *arena,
+                    struct delivery_result *result)
+{
+    struct captured *captured = arg;
+    answer_as_upstream(captured->trial, request, result);
+    json_t *sent = json_pack("{s:o}", "to", cli_json_bytes(request->recipient->text));
+    if (str_equal(request->message_id, captured->trial->message->id)) {
+        json_object_set_new(sent, "headers",
+                            json_headers(request->parts[FORWARD_HEADERS], arena));
+        json_array_append_new(captured->forwards, sent);
+    } else {
+        json_object_set_new(sent, "raw", cli_json_bytes(request->parts[REPLY_CONTENT]));
+        json_array_append_new(captured->replies, sent);
+    }
+    json_object_set_new(sent, "upstream", json_reply(&result->reply));
+}
+
+/* --- the report --- */
+
+static json_t *log_of(const struct trail *trail)
+{
+    json_t *lines = json_array();
+    for (const struct trail_entry *entry = trail_first(trail); entry; entry = entry->next)
+        if (entry->event == STATUS_WORKER_LOG)
+            json_array_append_new(lines,
+                                  json_pack("{s:o, s:o}", "level",
+                                            cli_json_bytes(entry->fields[0].text), "text",
+                                            cli_json_bytes(entry->fields[1].text)));
+    return lines;
+}
+
+static json_t *report_of(const struct captured *captured, const struct passage *passage,
+                         const struct worker_outcome *outcome, const struct reply *reply)
+{
+    json_t *report =
+        json_pack("{s:s, s:o, s:o, s:o, s:o, s:I}", "outcome",
+                  worker_result_name(outcome->result), "forwards", captured->forwards,
+                  "replies", captured->replies, "log", log_of(passage->trail), "smtpReply",
+                  json_reply(reply), "cpuUs", (json_int_t)outcome->cpu_us);
+    if (outcome->result == WORKER_REJECTED)
+        json_object_set_new(report, "rejectReason", cli_json_bytes(outcome->text));
+    else if (outcome->result != WORKER_OK)
+        json_object_set_new(report, "error", cli_json_bytes(outcome->text));
+    if (outcome->traceback.length)
+        json_object_set_new(report, "traceback", cli_json_bytes(outcome->traceback));
+    return report;
+}
+
+json_t *trial_run(struct trial *trial, enum worker_result *result)
+{
+    struct captured captured = {trial, json_array(), json_array()};
+    struct router router = {.config = trial->config,
+                            .delivery = delivery_open_capture(capture, &captured),
+                            .is_reply_unchecked = !trial->is_verified};
+    struct passage *passage = passage_new(&router, trial->message);
+    route_verify_message(passage);
+    trial->verdict.spam_score = trial->spam_score;
+    trial->config->auth.scores_spam = trial->spam_score >= 0;
+    if (trial->is_verified || trial->spam_score >= 0)
+        passage->verdict = &trial->verdict;
+    struct rule_match match = {.captures = trial->captures,
+                               .capture_count = trial->capture_count};
+    struct worker_outcome ended = {0};
+    struct smtp_recipient recipient = {.mailbox = trial->recipient};
+    struct outcome outcome = {.recipient = &recipient};
+    struct reply reply =
+        route_through_worker(passage, &outcome, &match, trial->worker, &ended);
+    while (passage->references > 1) /* waitUntil functions */
+        task_sleep(POLL_MS);
+    *result = ended.result;
+    json_t *report = report_of(&captured, passage, &ended, &reply);
+    passage_release(passage);
+    delivery_close(router.delivery);
+    return report;
+}

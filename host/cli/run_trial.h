@@ -1,0 +1,48 @@
+/* A trial: one message through one worker as in service, but that nothing leaves. What the worker sends is
+ * captured and answered as the trial says; what was verified about the message is what the trial says. The
+ * rest is the real thing: isolate, bindings, the host's rules for what a script asks. */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "config.h"
+
+#include "auth/verdict.h"
+#include "mail/message.h"
+#include "rules/rule_set.h"
+#include "smtp/reply.h"
+
+/* What the next hop of one address says. */
+struct trial_upstream {
+    struct mailbox address;
+    struct reply reply;
+};
+
+struct trial {
+    struct config *config;
+    struct worker *worker;
+    struct message *message; /* with its envelope's sender and client */
+    struct mailbox recipient;
+    struct rule_capture *captures;
+    size_t capture_count;
+    struct auth_verdict verdict;
+    bool is_verified;  /* else the message is let pass as one that nobody looked at */
+    double spam_score; /* negative: nothing is scored */
+    struct trial_upstream *upstreams;
+    size_t upstream_count; /* every other address takes what it is sent */
+};
+
+/* "dmarc=pass,spf=fail,dkim=none,arc=pass" as the verdict about the message; what is not named is "none". */
+int trial_read_auth(struct trial *trial, struct str text, struct err *err);
+/* "me@dest.test=550 5.1.1 no such user", "me@dest.test=451": one more upstream; `upstreams` has room. */
+int trial_read_upstream(struct trial *trial, struct str text, struct err *err);
+/* The envelope; "" is the null sender. */
+int trial_read_envelope(struct trial *trial, struct str from, struct str to,
+                        struct err *err);
+
+/* Runs it, in a task, and waits for waitUntil functions too. What came of it:
+ *   { outcome, rejectReason?, error?, traceback?, cpuUs, smtpReply: { code, enhanced, text },
+ *     forwards: [{ to, headers, upstream }], replies: [{ to, raw, upstream }], log: [{ level, text }] } */
+json_t *trial_run(struct trial *trial, enum worker_result *result);

@@ -1,0 +1,235 @@
+/* What a test asks for: a message through the worker beside it, as a trial (run_trial.h). */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/task.h"
+#include "cli/cli.h"
+#include "cli/run_trial.h"
+#include "cli/test.h"
+#include "rules/problem.h"
+#include "worker/worker.h"
+
+#define MESSAGE_BYTES_MAX ((size_t)256 * 1024 * 1024)
+
+struct tested {
+    char *wanted; /* the variables and the time it has been made with, as JSON */
+    struct config *config;
+    struct worker *worker;
+};
+
+static struct str text_of(const json_t *object, const char *key)
+{
+    const json_t *text = json_object_get(object, key);
+    return (struct str){json_string_value(text), json_string_length(text)};
+}
+
+/* --- the worker --- */
+
+void test_workers_open(struct test_workers *workers, const char *folder)
+{
+    *workers = (struct test_workers){.folder = folder, .by_name = table_new()};
+}
+
+static void tested_free(struct tested *tested)
+{
+    if (!tested)
+        return;
+    if (tested->worker)
+        worker_release(tested->worker);
+    config_release(tested->config);
+    free(tested->wanted);
+    free(tested);
+}
+
+void test_workers_close(struct test_workers *workers)
+{
+    size_t at = 0;
+    struct str name;
+    void *tested;
+    while (table_next(workers->by_name, &at, &name, &tested))
+        tested_free(tested);
+    table_free(workers->by_name);
+}
+
+static void set_variables(struct worker_options *options, json_t *env, struct arena *arena)
+{
+    const char *name;
+    json_t *value;
+    options->variable_count = 0;
+    options->variables = arena_array(arena, struct worker_variable, json_object_size(env));
+    json_object_foreach(env, name, value)
+    {
+        struct worker_variable *variable = &options->variables[options->variable_count++];
+        variable->name = arena_str(arena, str_of(name));
+        variable->value = arena_str(arena, text_of(env, name));
+    }
+}
+
+/* The script finds the clock set before its first line, which stays the first. */
+static void set_clock(struct worker_options *options, double now, struct arena *arena)
+{
+    test_add_modules(options, arena);
+    options->source = str_of(arena_printf(arena, "require \"test.clock\" (%.17g); %.*s",
+                                          now, STR_ARG(options->source)));
+}
+
+static int tested_load(struct tested *tested, const char *path, const json_t *question,
+                       struct err *err)
+{
+    struct problem_list problems;
+    problem_list_open(&problems);
+    tested->config = config_load_script(path, &problems);
+    problem_list_close(&problems);
+    if (!tested->config)
+        return err_set(err, -ENOENT, "load_worker: %s cannot be read", path);
+    size_t at = 0;
+    struct str name;
+    void *found;
+    table_next(tested->config->workers, &at, &name, &found);
+    struct worker_options options = ((struct config_worker *)found)->options;
+    struct arena *arena = tested->config->arena;
+    const json_t *now = json_object_get(question, "now");
+    set_variables(&options, json_object_get(question, "env"), arena);
+    if (now)
+        set_clock(&options, json_number_value(now), arena);
+    tested->worker = worker_new(&options);
+    return 0;
+}
+
+static char *wanted_by(const json_t *question)
+{
+    json_t *wanted = json_pack("{s:O?, s:O?}", "env", json_object_get(question, "env"),
+                               "now", json_object_get(question, "now"));
+    char *text = json_dumps(wanted, JSON_SORT_KEYS | JSON_COMPACT);
+    json_decref(wanted);
+    return text;
+}
+
+/* The one there is, if it has been made with the same variables and time; else a new one. */
+static struct tested *find_tested(struct test_workers *workers, const json_t *question,
+                                  struct arena *arena, struct err *err)
+{
+    struct str name = text_of(question, "worker");
+    struct tested *tested = table_get(workers->by_name, name);
+    char *wanted = wanted_by(question);
+    if (tested && strcmp(tested->wanted, wanted) == 0) {
+        free(wanted);
+        return tested;
+    }
+    tested_free(table_remove(workers->by_name, name));
+    tested = mem_zero(1, sizeof *tested);
+    tested->wanted = wanted;
+    const char *path = arena_printf(arena, "%s/%.*s.lua", workers->folder, STR_ARG(name));
+    if (tested_load(tested, path, question, err) < 0) {
+        tested_free(tested);
+        return NULL;
+    }
+    table_set(workers->by_name, name, tested);
+    return tested;
+}
+
+/* --- the message --- */
+
+static int read_client(struct message *message, const json_t *client, struct err *err)
+{
+    struct str ip = text_of(client, "ip"), helo = text_of(client, "helo");
+    struct message_client *to = &message->client;
+    if (net_address_parse(ip.length ? ip : STR("192.0.2.1"), 0, &to->address) < 0)
+        return err_set(err, -EINVAL, "the client's ip \"%.*s\" is not an address",
+                       STR_ARG(ip));
+    to->helo = helo.length ? arena_str(message->arena, helo) : STR("client.sender.test");
+    to->hostname = arena_str(message->arena, text_of(client, "hostname"));
+    to->tls_version = arena_str(message->arena, text_of(client, "tls"));
+    return 0;
+}
+
+static void read_captures(struct trial *trial, json_t *captures)
+{
+    const char *name;
+    json_t *value;
+    struct arena *arena = trial->message->arena;
+    trial->captures = arena_array(arena, struct rule_capture, json_object_size(captures));
+    json_object_foreach(captures, name, value)
+    {
+        struct rule_capture *capture = &trial->captures[trial->capture_count++];
+        capture->name = arena_str(arena, str_of(name));
+        capture->value = arena_str(arena, text_of(captures, name));
+    }
+}
+
+static int read_upstreams(struct trial *trial, const json_t *upstreams, struct err *err)
+{
+    struct arena *arena = trial->message->arena;
+    trial->upstreams =
+        arena_array(arena, struct trial_upstream, json_array_size(upstreams));
+    size_t i;
+    json_t *text;
+    json_array_foreach(upstreams, i, text)
+    {
+        struct str upstream = str_of(json_string_value(text));
+        if (trial_read_upstream(trial, arena_str(arena, upstream), err) < 0)
+            return err->code;
+    }
+    return 0;
+}
+
+static int read_trial(struct trial *trial, const json_t *question, struct str raw,
+                      struct err *err)
+{
+    const json_t *score = json_object_get(question, "spamScore");
+    struct message *message = trial->message;
+    struct str from = arena_str(message->arena, text_of(question, "from"));
+    struct str to = arena_str(message->arena, text_of(question, "to"));
+    struct str auth = arena_str(message->arena, text_of(question, "auth"));
+    trial->spam_score = score ? json_number_value(score) : -1;
+    read_captures(trial, json_object_get(question, "captures"));
+    if (cli_make_message(raw, MESSAGE_BYTES_MAX, message, err) < 0 ||
+        read_client(message, json_object_get(question, "client"), err) < 0 ||
+        trial_read_envelope(trial, from, to, err) < 0 ||
+        trial_read_auth(trial, auth, err) < 0)
+        return err->code;
+    return read_upstreams(trial, json_object_get(question, "upstreams"), err);
+}
+
+/* --- the trial --- */
+
+struct job {
+    struct trial *trial;
+    json_t *report;
+};
+
+static int run_job(void *arg)
+{
+    struct job *job = arg;
+    enum worker_result result;
+    job->report = trial_run(job->trial, &result);
+    return 0;
+}
+
+/* In a task of its own: whatever happens to the test meanwhile, the trial comes to its end. */
+static struct str run_to_end(struct trial *trial, struct arena *arena)
+{
+    struct job job = {.trial = trial};
+    task_join(task_start("trial", run_job, &job));
+    char *text = json_dumps(job.report, JSON_COMPACT);
+    json_decref(job.report);
+    struct str answer = arena_str(arena, str_of(text));
+    free(text);
+    return answer;
+}
+
+int test_workers_email(struct test_workers *workers, json_t *question, struct str raw,
+                       struct arena *arena, struct str *answer, struct err *err)
+{
+    struct tested *tested = find_tested(workers, question, arena, err);
+    if (!tested)
+        return err->code;
+    struct trial trial = {
+        .config = tested->config, .worker = tested->worker, .message = message_new()};
+    int result = read_trial(&trial, question, raw, err);
+    if (result == 0)
+        *answer = run_to_end(&trial, arena);
+    message_release(trial.message);
+    return result;
+}

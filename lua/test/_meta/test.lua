@@ -1,0 +1,158 @@
+---@meta test
+-- What a *_test.lua file is given by `postern test`, beside all that a worker's script has.
+
+---A block of tests; blocks may stand in blocks.
+---@param name string
+---@param tests fun()
+function describe(name, tests) end
+
+---A test. Without a function it is one yet to be written.
+---@param name string
+---@param test? fun()
+function it(name, test) end
+
+---@param name string
+function pending(name) end
+
+---Runs before each test of the block, and of those in it.
+---@param fn fun()
+function before_each(fn) end
+
+---Runs after each test of the block, and of those in it, even if it has failed.
+---@param fn fun()
+function after_each(fn) end
+
+---The script NAME.lua beside the test. Each test has it afresh.
+---@param name string
+---@return WorkerUnderTest
+function load_worker(name) end
+
+---@class WorkerUnderTest
+local WorkerUnderTest = {}
+
+---Gives it a message as in service, but that nothing leaves, and waits until it is done with it, waitUntil
+---functions included.
+---@param message FakeMessage
+---@param options? EmailOptions
+---@return EmailResult
+function WorkerUnderTest:email(message, options) end
+
+---@class EmailOptions
+---@field env? table<string, string|number|boolean> The worker's variables.
+---@field upstream? table<string, string> What the next hop of an address says: "550 5.1.1 gone". Others take all.
+
+---@class EmailResult
+---@field outcome "ok"|"rejected"|"exception"|"exceededCpu"|"exceededMemory"|"exceededWallTime"|"crashed"
+---@field reply { code: integer, enhanced: string, text: string } What the sender is told.
+---@field forwards TestForward[] In order; those that were refused, too.
+---@field replies TestReply[]
+---@field rejectReason? string
+---@field error? string "support.lua:12: …"
+---@field traceback? string
+---@field logs { level: string, text: string }[]
+---@field cpuUs number
+
+---@class TestForward
+---@field to string
+---@field headers table<string, string> That were added.
+---@field upstream { code: integer, enhanced: string, text: string }
+
+---With what `mime.parse` finds in it: subject, text, headers …
+---@class TestReply : Mail
+---@field to string The envelope's recipient.
+---@field raw string
+---@field upstream { code: integer, enhanced: string, text: string }
+
+---@class fake
+fake = {}
+
+---A message; what is not given is made up, and passes every check.
+---@param fields? FakeFields
+---@return FakeMessage
+function fake.message(fields) end
+
+---Sets the clock of this test and of its workers, which stands still then.
+---@param seconds? number Since 1970; nil: the clock runs.
+function fake.now(seconds) end
+
+---@class FakeMessage
+
+---@class FakeFields
+---@field from? string The reverse-path, and the From field if headers have none. "" for bounces.
+---@field to? string The recipient.
+---@field subject? string
+---@field text? string
+---@field html? string
+---@field attachments? MailAttachment[]
+---@field headers? table<string, string|string[]>
+---@field raw? string A whole message, in place of subject to headers.
+---@field auth? table<"spf"|"dkim"|"dmarc"|"arc", string>|false Results; false: nothing was verified.
+---@field spamScore? number 0 to 5
+---@field captures? table<string|integer, string|number>
+---@field client? { ip?: string, helo?: string, hostname?: string, tls?: string }
+
+---assert(value, why), as ever, and:
+---@class assert
+---@operator call: any
+assert = {}
+
+---@param expected any
+---@param actual any
+---@param why? string
+function assert.equal(expected, actual, why) end
+
+---@param unexpected any
+---@param actual any
+---@param why? string
+function assert.not_equal(unexpected, actual, why) end
+
+---Tables are compared in depth.
+---@param expected any
+---@param actual any
+---@param why? string
+function assert.same(expected, actual, why) end
+
+---@param unexpected any
+---@param actual any
+---@param why? string
+function assert.not_same(unexpected, actual, why) end
+
+---@param value any
+---@param why? string
+function assert.is_true(value, why) end
+
+---@param value any
+---@param why? string
+function assert.is_false(value, why) end
+
+---@param value any
+---@param why? string
+function assert.is_nil(value, why) end
+
+---@param value any
+---@param why? string
+function assert.is_not_nil(value, why) end
+
+---@param pattern string A Lua pattern.
+---@param text string
+---@param why? string
+function assert.matches(pattern, text, why) end
+
+---@param pattern string A Lua pattern.
+---@param text string
+---@param why? string
+function assert.not_matches(pattern, text, why) end
+
+---@param part any A text, or an item.
+---@param whole string|any[]
+---@param why? string
+function assert.contains(part, whole, why) end
+
+---@param fn fun()
+---@param text? string That the error must contain.
+---@param why? string
+function assert.has_error(fn, text, why) end
+
+---@param fn fun()
+---@param why? string
+function assert.has_no_error(fn, why) end

@@ -1,0 +1,111 @@
+-- What tests make up: messages, and the time.
+local mime = require "mime"
+
+local error, pairs, tostring, type = error, pairs, tostring, type
+
+local fake = {}
+
+-- Header fields that mime.build writes from fields of its own.
+local BUILT = {
+  ["from"] = "from",
+  ["sender"] = "sender",
+  ["to"] = "to",
+  ["cc"] = "cc",
+  ["reply-to"] = "replyTo",
+  ["subject"] = "subject",
+  ["in-reply-to"] = "inReplyTo",
+  ["references"] = "references",
+  ["message-id"] = "messageId",
+}
+
+local KNOWN = {
+  from = "string",
+  to = "string",
+  subject = "string",
+  text = "string",
+  html = "string",
+  attachments = "table",
+  headers = "table",
+  raw = "string",
+  spamScore = "number",
+  captures = "table",
+  client = "table",
+}
+
+-- Of a sender who has proved who he is: reply() is for nobody else.
+local AUTH = { spf = "pass", dkim = "pass", dmarc = "pass" }
+
+local function check(fields)
+  for name, value in pairs(fields) do
+    if name == "auth" then
+      if value ~= false and type(value) ~= "table" then
+        error('fake.message: auth is { dmarc = "pass", … }, or false: nothing was verified', 3)
+      end
+    elseif not KNOWN[name] then
+      error(("fake.message: unknown field '%s'"):format(tostring(name)), 3)
+    elseif type(value) ~= KNOWN[name] then
+      error(("fake.message: %s must be a %s, got %s"):format(name, KNOWN[name], type(value)), 3)
+    end
+  end
+end
+
+local function build(fields, from, to)
+  local mail = {
+    from = from ~= "" and from or "postmaster@sender.test",
+    to = to,
+    subject = fields.subject or "Hello",
+    text = fields.text or (not fields.html and "Hello.\n" or nil),
+    html = fields.html,
+    attachments = fields.attachments,
+    messageId = "<1@sender.test>",
+    headers = {},
+  }
+  for name, value in pairs(fields.headers or {}) do
+    local built = BUILT[name:lower()]
+    if built then
+      mail[built] = value
+    else
+      mail.headers[name] = value
+    end
+  end
+  return mime.build(mail)
+end
+
+-- A message for worker:email(). What is not given is made up, and passes every check.
+function fake.message(fields)
+  fields = fields or {}
+  check(fields)
+  local from, to = fields.from or "anna@sender.test", fields.to or "support@corp.test"
+  return {
+    from = from,
+    to = to,
+    raw = fields.raw or build(fields, from, to),
+    auth = fields.auth == nil and AUTH or fields.auth or {},
+    spamScore = fields.spamScore,
+    captures = fields.captures or {},
+    client = fields.client or {},
+  }
+end
+
+local os_time, os_date = os.time, os.date
+local now
+
+-- Sets the clock of this test and of the workers it runs, in seconds since 1970; it stands still then. Nil
+-- lets it run again, as at the beginning of each test.
+function fake.now(seconds)
+  if seconds ~= nil and type(seconds) ~= "number" then
+    error("fake.now: the time must be a number of seconds since 1970, got " .. type(seconds), 2)
+  end
+  now = seconds
+  if now then
+    require "test.clock"(now)
+  else
+    os.time, os.date = os_time, os_date -- luacheck: ignore 122
+  end
+end
+
+function fake.clock()
+  return now
+end
+
+return fake

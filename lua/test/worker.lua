@@ -1,0 +1,97 @@
+-- load_worker(name): the script NAME.lua beside the test, to be given messages.
+local fake = require "test.fake"
+local host = require "test.host"
+local mime = require "mime"
+
+local error, ipairs, pairs, setmetatable, tostring, type = error, ipairs, pairs, setmetatable, tostring, type
+
+local Worker = {}
+Worker.__index = Worker
+
+-- A reply as it was sent: `to`, `raw`, `upstream`, and what mime.parse finds in it.
+local Reply = {
+  __index = function(reply, key)
+    return mime.parse(reply.raw)[key]
+  end,
+}
+
+-- { dmarc = "pass" } as "dmarc=pass", { ["me@dest.test"] = "550" } as a list of "me@dest.test=550".
+local function pairs_as_texts(values)
+  local texts = {}
+  for key, value in pairs(values or {}) do
+    texts[#texts + 1] = tostring(key) .. "=" .. tostring(value)
+  end
+  return texts
+end
+
+local function texts_by_name(values)
+  local texts = {}
+  for name, value in pairs(values or {}) do
+    texts[tostring(name)] = tostring(value)
+  end
+  return next(texts) and texts or nil
+end
+
+local function check_options(options)
+  if type(options) ~= "table" then
+    error("worker:email: the options must be a table, got " .. type(options), 3)
+  end
+  for name, value in pairs(options) do
+    if name ~= "env" and name ~= "upstream" then
+      error(("worker:email: unknown option '%s'; there are env and upstream"):format(tostring(name)), 3)
+    elseif type(value) ~= "table" then
+      error(("worker:email: %s must be a table, got %s"):format(name, type(value)), 3)
+    end
+  end
+end
+
+local function result_of(report)
+  for _, reply in ipairs(report.replies) do
+    setmetatable(reply, Reply)
+  end
+  return {
+    outcome = report.outcome,
+    forwards = report.forwards,
+    replies = report.replies,
+    rejectReason = report.rejectReason,
+    error = report.error,
+    traceback = report.traceback,
+    logs = report.log,
+    reply = report.smtpReply,
+    cpuUs = report.cpuUs,
+  }
+end
+
+-- Gives the worker a message, waits until it is done with it (waitUntil functions included) and returns
+-- { outcome, forwards, replies, rejectReason, logs, reply, error, traceback }.
+function Worker:email(message, options)
+  options = options or {}
+  check_options(options)
+  if type(message) ~= "table" or not message.raw then
+    error("worker:email: the message is what fake.message{ … } makes", 2)
+  end
+  local report = host.ask({
+    ask = "email",
+    worker = self.name,
+    now = fake.clock(),
+    env = texts_by_name(options.env),
+    upstreams = pairs_as_texts(options.upstream),
+    from = message.from,
+    to = message.to,
+    auth = table.concat(pairs_as_texts(message.auth), ","),
+    spamScore = message.spamScore,
+    captures = texts_by_name(message.captures),
+    client = texts_by_name(message.client),
+  }, message.raw)
+  if report.outcome == "broken" then
+    error(report.error, 2)
+  end
+  return result_of(report)
+end
+
+return function(name)
+  if type(name) ~= "string" or name:find "[^%w_.-]" then
+    error("load_worker: the name is that of a script beside the test, without .lua", 2)
+  end
+  return setmetatable({ name = name }, Worker)
+end
