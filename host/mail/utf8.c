@@ -57,3 +57,13 @@ bool utf8_is_valid(struct str s)
     }
     return true;
 }
+
+struct str utf8_cut(struct str s, size_t bytes_max)
+{
+    if (s.length <= bytes_max)
+        return s;
+    size_t bytes = bytes_max;
+    while (bytes && ((unsigned char)s.at[bytes] & 0xC0) == 0x80)
+        bytes--;
+    return str_part(s, 0, bytes);
+}

@@ -10,3 +10,5 @@ bool utf8_is_ascii(struct str s);
 bool utf8_is_valid(struct str s);
 /* The bytes of the character at the start of `s`: 1-4, or 0 when it is malformed or `s` is empty. */
 size_t utf8_character_bytes(struct str s);
+/* At most the first so many bytes, without a part of a character at the end. */
+struct str utf8_cut(struct str s, size_t bytes_max);

@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "mail/message.h"
+#include "mail/utf8.h"
 
 enum level { LEVEL_DEBUG, LEVEL_INFO, LEVEL_WARN, LEVEL_ERROR, LEVEL_OFF };
 static const char *const level_names[] = {"debug", "info", "warn", "error", "off"};
@@ -95,8 +96,7 @@ static bool is_plain(struct str text)
 /* UTF-8 passes, control bytes and quotes are escaped. */
 static void write_text(struct buf *line, struct str text)
 {
-    if (text.length > FIELD_BYTES_MAX)
-        text.length = FIELD_BYTES_MAX;
+    text = utf8_cut(text, FIELD_BYTES_MAX);
     if (is_plain(text)) {
         buf_append(line, text);
         return;

@@ -7,8 +7,7 @@
 
 static void write_text(struct buf *out, struct str text)
 {
-    if (text.length > TEXT_BYTES_MAX)
-        text.length = TEXT_BYTES_MAX;
+    text = utf8_cut(text, TEXT_BYTES_MAX);
     bool is_utf8 = utf8_is_valid(text);
     buf_append(out, STR("\""));
     for (size_t i = 0; i < text.length; i++) {

@@ -4,7 +4,8 @@
 #include "base/arena.h"
 #include "status/event.h"
 
-#define TRAIL_JSON_BYTES_MAX ((size_t)64 * 1024)
+/* No more than the store keeps. */
+#define TRAIL_JSON_BYTES_MAX ((size_t)32 * 1024)
 
 /* In the arena; later stages are left out past TRAIL_JSON_BYTES_MAX. What is no UTF-8 in it has '?' for each byte
  * above 127. */
