@@ -140,6 +140,16 @@ def test_the_story_of_a_message_has_each_attempt(rules, gateway, destination):
     assert story == log(rules, "--stages")
 
 
+def test_a_long_story_is_kept_from_its_beginning(rules, gateway):
+    rules.script("calm", 'return { email = function(message) for i = 1, 1000 do print("line " .. i) end end }')
+    gateway.reload()
+    send(gateway, "work@gate.test")
+    row, = wait_for_rows(rules, 1)
+    texts = [stage["text"] for stage in row["trail"] if stage["event"] == "worker.log"]
+    assert len(texts) > 100 and "1000" not in texts[-1]
+    assert texts[0] in log(rules, "--stages")
+
+
 # --- what strangers write ---
 
 def test_subjects_are_decoded_and_shown_raw_in_json(rules, gateway):
