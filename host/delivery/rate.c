@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "base/table.h"
 
-#define MINUTE_US UINT64_C(60000000)
+#define MINUTE_MS UINT64_C(60000)
 #define MS_US     UINT64_C(1000)
 
 struct bucket {
@@ -29,9 +29,15 @@ struct rate {
 
 struct rate *rate_new(uint32_t per_minute, uint32_t burst, size_t keys_max)
 {
+    return rate_new_per(per_minute, MINUTE_MS, burst, keys_max);
+}
+
+struct rate *rate_new_per(uint32_t tokens, uint64_t period_ms, uint32_t burst,
+                          size_t keys_max)
+{
     invariant(keys_max, "rate: room for a key");
     struct rate *rate = mem_zero(1, sizeof *rate);
-    rate->interval_us = per_minute ? MINUTE_US / per_minute : 0;
+    rate->interval_us = tokens ? period_ms * MS_US / tokens : 0;
     rate->slack_us = (burst ? burst - 1 : 0) * rate->interval_us;
     rate->keys_max = keys_max;
     rate->buckets = table_new();

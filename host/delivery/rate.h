@@ -11,6 +11,9 @@ struct rate;
 /* `per_minute` tokens fall into each bucket, which holds `burst` of them (at least one); 0: no limit. Buckets of at
  * most `keys_max` keys are kept: past that, the one that was not asked for longest is taken to be full again. */
 struct rate *rate_new(uint32_t per_minute, uint32_t burst, size_t keys_max);
+/* The same with so many tokens in each period. */
+struct rate *rate_new_per(uint32_t tokens, uint64_t period_ms, uint32_t burst,
+                          size_t keys_max);
 /* NULL is ignored. */
 void rate_free(struct rate *rate);
 
