@@ -15,6 +15,7 @@ void bind_calls_open(lua_State *lua);
 void bind_context_open(lua_State *lua);
 void bind_log_open(lua_State *lua);
 void bind_load_open(lua_State *lua);
+void bind_binding_open(lua_State *lua);
 void bind_json_open(lua_State *lua);
 void bind_re_open(lua_State *lua);
 void bind_encoding_open(lua_State *lua);
@@ -44,7 +45,18 @@ void bind_object_open(lua_State *lua, const char *name, const luaL_Reg methods[]
 extern const luaL_Reg message_methods[], headers_methods[], context_methods[];
 extern const struct bind_field message_fields[];
 
-/* --- the environment: variables, read-only --- */
+/* --- calls that wait (bind_calls.c) --- */
 
-/* Pushes the object `env` from the table of variables on top of the stack, which it replaces. */
+/* An empty request of this name, to be filled and sent by bind_call_wait. */
+struct buf *bind_call_begin(lua_State *lua, const char *name);
+/* Raises an error unless the value was written. */
+void bind_call_must_fit(lua_State *lua, int write_result);
+/* What a binding of calls returns: the yield. */
+int bind_call_wait(lua_State *lua);
+
+/* --- the environment: variables and bindings, read-only --- */
+
+/* Puts the object in the place of each description of a binding in the table on top of the stack (bindings.lua). */
+void bind_bindings_make(lua_State *lua);
+/* Pushes the object `env` from the table on top of the stack, which it replaces. */
 void bind_env_push(lua_State *lua);

@@ -9,25 +9,24 @@
 /* Of what the script gave; the host has its own limits too. */
 #define HEADERS_MAX 200
 
-static void must_fit(lua_State *lua, int write_result)
+void bind_call_must_fit(lua_State *lua, int write_result)
 {
     if (write_result != 0)
-        raise_error(lua, "the message is larger than %d MiB",
+        raise_error(lua, "what is asked for is larger than %d MiB",
                     (int)(WIRE_FRAME_BYTES_MAX >> 20));
 }
 
 static void put_string(lua_State *lua, struct buf *out, const char *key, struct str string)
 {
-    must_fit(lua, value_put_string(out, key, string));
+    bind_call_must_fit(lua, value_put_string(out, key, string));
 }
 
-/* An empty request of this name, to be filled and sent by wait_for_answer. */
-static struct buf *begin_call(lua_State *lua, const char *name)
+struct buf *bind_call_begin(lua_State *lua, const char *name)
 {
     struct isolate *isolate = isolate_of(lua);
     isolate->has_call = false;
     buf_clear(&isolate->call);
-    must_fit(lua, value_begin_table(&isolate->call));
+    bind_call_must_fit(lua, value_begin_table(&isolate->call));
     put_string(lua, &isolate->call, "name", str_of(name));
     return &isolate->call;
 }
@@ -42,10 +41,10 @@ static int check_can_wait(lua_State *lua)
     return 0;
 }
 
-static int wait_for_answer(lua_State *lua)
+int bind_call_wait(lua_State *lua)
 {
     struct isolate *isolate = isolate_of(lua);
-    must_fit(lua, value_end_table(&isolate->call));
+    bind_call_must_fit(lua, value_end_table(&isolate->call));
     check_can_wait(lua);
     isolate->has_call = true;
     lua_settop(lua, 0);
@@ -70,11 +69,11 @@ static void write_header(lua_State *lua, struct header_list *list, struct str na
                     list->call, name.at);
     if (++list->count > HEADERS_MAX)
         raise_error(lua, "message:%s: more than %d headers", list->call, HEADERS_MAX);
-    must_fit(lua, value_write_number(list->out, list->count));
-    must_fit(lua, value_begin_table(list->out));
+    bind_call_must_fit(lua, value_write_number(list->out, list->count));
+    bind_call_must_fit(lua, value_begin_table(list->out));
     put_string(lua, list->out, "name", name);
     put_string(lua, list->out, "value", value);
-    must_fit(lua, value_end_table(list->out));
+    bind_call_must_fit(lua, value_end_table(list->out));
 }
 
 /* The value on top: a string or a number. Pops it. */
@@ -125,7 +124,7 @@ static void write_header_item(lua_State *lua, struct header_list *list, struct s
 /* headers = [ … ] from the table (or nil) at `index`. */
 static void write_headers(lua_State *lua, int index, struct header_list *list)
 {
-    must_fit(lua, value_put_table(list->out, "headers"));
+    bind_call_must_fit(lua, value_put_table(list->out, "headers"));
     if (!lua_isnoneornil(lua, index)) {
         if (!lua_istable(lua, index))
             raise_error(lua, "message:%s: headers must be a table, got %s", list->call,
@@ -134,7 +133,7 @@ static void write_headers(lua_State *lua, int index, struct header_list *list)
         while (lua_next(lua, index))
             write_header_item(lua, list, check_header_name(lua, lua_gettop(lua) - 1, list));
     }
-    must_fit(lua, value_end_table(list->out));
+    bind_call_must_fit(lua, value_end_table(list->out));
 }
 
 /* --- message:forward(recipient, headers) --- */
@@ -144,10 +143,10 @@ static int wait_forward(lua_State *lua)
     bind_object_check(lua, "message", "forward");
     lua_settop(lua, 3);
     struct str recipient = check_string(lua, 2, "message:forward: the recipient");
-    struct buf *out = begin_call(lua, "forward");
+    struct buf *out = bind_call_begin(lua, "forward");
     put_string(lua, out, "recipient", recipient);
     write_headers(lua, 3, &(struct header_list){out, "forward", true, 0});
-    return wait_for_answer(lua);
+    return bind_call_wait(lua);
 }
 
 /* --- message:reply{ … } --- */
@@ -220,14 +219,14 @@ static int wait_reply(lua_State *lua)
         return raise_error(lua, "message:reply: the reply must be a table, got %s",
                            luaL_typename(lua, 2));
     check_reply_fields(lua);
-    struct buf *out = begin_call(lua, "reply");
+    struct buf *out = bind_call_begin(lua, "reply");
     for (const struct reply_field *field = reply_fields; field->name; field++) {
         if (strcmp(field->name, "headers") != 0)
             write_reply_text(lua, out, field->name);
     }
     lua_getfield(lua, 2, "headers");
     write_headers(lua, 3, &(struct header_list){out, "reply", false, 0});
-    return wait_for_answer(lua);
+    return bind_call_wait(lua);
 }
 
 void bind_calls_open(lua_State *lua)

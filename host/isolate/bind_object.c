@@ -12,6 +12,7 @@ void bind_open(lua_State *lua)
     bind_context_open(lua);
     bind_log_open(lua);
     bind_load_open(lua);
+    bind_binding_open(lua);
     bind_json_open(lua);
     bind_re_open(lua);
     bind_encoding_open(lua);

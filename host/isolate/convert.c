@@ -1,4 +1,4 @@
-/* Values of the wire to Lua, and errors to text. */
+/* Values of the wire to Lua and back, and errors to text. */
 #include "convert.h"
 
 #include <stdarg.h>
@@ -41,6 +41,78 @@ void push_value(lua_State *lua, const struct value *value)
         break;
     }
 }
+
+/* --- Lua to the wire --- */
+
+/* As the request around it has some tables, and some values, of its own. */
+#define DEPTH_MAX  (WIRE_DEPTH_MAX - 4)
+#define VALUES_MAX (WIRE_VALUES_MAX - 16)
+
+struct writing {
+    struct buf *out;
+    const char *what;
+    int depth, count;
+};
+
+static void write_one(lua_State *lua, int index, struct writing *writing);
+
+/* The table at `index`; what has failed is told at the end of each value. */
+static int write_table(lua_State *lua, int index, struct writing *writing)
+{
+    luaL_checkstack(lua, 4, "a value is nested too deeply");
+    if (++writing->depth > DEPTH_MAX)
+        raise_error(lua, "%s: tables are nested more than %d deep, or in a circle",
+                    writing->what, DEPTH_MAX);
+    int failed = value_begin_table(writing->out);
+    lua_pushnil(lua);
+    while (lua_next(lua, index)) {
+        if (lua_type(lua, -2) != LUA_TSTRING && lua_type(lua, -2) != LUA_TNUMBER)
+            raise_error(lua, "%s: a table's keys must be strings or numbers, got a %s",
+                        writing->what, luaL_typename(lua, -2));
+        write_one(lua, lua_gettop(lua) - 1, writing);
+        write_one(lua, lua_gettop(lua), writing);
+        lua_pop(lua, 1);
+    }
+    writing->depth--;
+    return failed | value_end_table(writing->out);
+}
+
+static int write_plain(lua_State *lua, int index, const struct writing *writing)
+{
+    struct str string;
+    switch (lua_type(lua, index)) {
+    case LUA_TNIL:
+        return value_write_nil(writing->out);
+    case LUA_TBOOLEAN:
+        return value_write_bool(writing->out, lua_toboolean(lua, index));
+    case LUA_TNUMBER:
+        return value_write_number(writing->out, lua_tonumber(lua, index));
+    case LUA_TSTRING:
+        string.at = lua_tolstring(lua, index, &string.length);
+        return value_write_string(writing->out, string);
+    default:
+        return raise_error(lua, "%s: a %s cannot be handed over", writing->what,
+                           luaL_typename(lua, index));
+    }
+}
+
+static void write_one(lua_State *lua, int index, struct writing *writing)
+{
+    if (++writing->count > VALUES_MAX)
+        raise_error(lua, "%s: more than %d values", writing->what, VALUES_MAX);
+    int failed = lua_istable(lua, index) ? write_table(lua, index, writing)
+                                         : write_plain(lua, index, writing);
+    if (failed)
+        raise_error(lua, "%s: larger than %d MiB", writing->what,
+                    (int)(WIRE_FRAME_BYTES_MAX >> 20));
+}
+
+void write_value(lua_State *lua, int index, struct buf *out, const char *what)
+{
+    write_one(lua, index, &(struct writing){.out = out, .what = what});
+}
+
+/* --- places and errors --- */
 
 /* Scripts and their modules are loaded as "@file"; all else as "=name". */
 void push_place(lua_State *lua, lua_State *executing)

@@ -1,4 +1,4 @@
-/* Values of the wire to Lua, and errors to text. All of these can raise. */
+/* Values of the wire to Lua and back, and errors to text. All of these can raise. */
 #pragma once
 
 #include "internal.h"
@@ -6,6 +6,10 @@
 /* Pushes a decoded value. */
 void push_value(lua_State *lua, const struct value *value);
 void push_str(lua_State *lua, struct str s);
+
+/* Writes the value at `index`: nil, booleans, numbers, strings, and tables of them with keys that are strings or numbers.
+ * `what` begins the error for anything else, and for what is too large or too deep. */
+void write_value(lua_State *lua, int index, struct buf *out, const char *what);
 
 /* Pushes the innermost place in a script (not in the prelude or C) that is being executed: "support.lua:12",
  * or "" when there is none. */

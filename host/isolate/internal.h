@@ -7,7 +7,7 @@
  *   cpu.c         CPU limits: who is running and for how long
  *   script.c      LOAD: compile, run once, find the handlers
  *   run.c         a message's run and its fibers (coroutines that the loop resumes)
- *   convert.c     values of the wire to Lua; errors as text
+ *   convert.c     values of the wire to Lua and back; errors as text
  *   bind_*.c      what a script can touch
  *
  * Lua errors are long jumps. So nothing allocated is alive across a call that can raise: what a binding

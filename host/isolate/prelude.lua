@@ -97,6 +97,8 @@ local function settle(call, ok, answer)
   error(setmetatable(answer, failure), 0)
 end
 
+native.settle = settle
+
 local message = native.message_methods
 
 function message.forward(...)
@@ -172,6 +174,7 @@ function require(name)
 end
 
 native.require = require
+native.load_bindings()
 
 -- --- the rest ------------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ static void push_environment(lua_State *lua, const struct isolate *isolate)
         push_value(lua, variables);
     else
         lua_newtable(lua);
+    bind_bindings_make(lua);
     bind_env_push(lua);
 }
 

@@ -91,7 +91,9 @@ static int encode_answer(const struct worker_answer *answer, struct buf *out)
 {
     int failed = value_begin_table(out);
     failed |= value_put_bool(out, "ok", answer->is_ok);
-    if (answer->is_ok) {
+    if (answer->is_ok && answer->value.length) {
+        failed |= value_write_string(out, STR("value")) | buf_append(out, answer->value);
+    } else if (answer->is_ok) {
         failed |= value_put_string(out, "messageId", answer->message_id);
         failed |= value_put_bool(out, "queued", answer->is_queued);
     } else {
@@ -131,23 +133,59 @@ static action_fn *action_named(struct str name)
     return str_equal(name, STR("reply")) ? reply : NULL;
 }
 
+static bool take_action(struct run *run, struct worker_answer *answer)
+{
+    if (run->action_count >= run->worker->limits.actions_max) {
+        refuse(answer, "E_TOO_MANY_ACTIONS",
+               "this message has had all the actions its worker may take");
+        return false;
+    }
+    run->action_count++;
+    return true;
+}
+
+/* A binding's method: what is sent is an action, all else counts by itself. Returns 0 or -EPROTO. */
+static int call_binding(const struct call *call, struct worker_answer *answer)
+{
+    struct run *run = call->run;
+    const struct worker_actions *actions = &run->actions;
+    const struct worker_call what = {
+        .binding = value_get_string(call->arguments, "binding", STR("")),
+        .method = value_get_string(call->arguments, "method", STR("")),
+        .arguments = value_get(call->arguments, "arguments"),
+    };
+    if (!what.arguments)
+        return -EPROTO;
+    if (!actions->binding) {
+        refuse(answer, "E_NO_BINDING", "there are no bindings here");
+    } else if (actions->is_action(actions->arg, &what)) {
+        if (take_action(run, answer))
+            actions->binding(actions->arg, &what, call->arena, answer);
+    } else if (run->binding_call_count >= run->worker->limits.calls_max) {
+        refuse(answer, "E_TOO_MANY_CALLS",
+               "this message has had all the calls of bindings its worker may make");
+    } else {
+        run->binding_call_count++;
+        actions->binding(actions->arg, &what, call->arena, answer);
+    }
+    return 0;
+}
+
 /* Returns 0 with the answer, or -EPROTO. */
 static int act(const struct call *call, struct worker_answer *answer)
 {
-    struct run *run = call->run;
+    struct str name = value_get_string(call->arguments, "name", STR(""));
+    if (str_equal(name, STR("binding")))
+        return call_binding(call, answer);
     struct worker_header *headers = NULL;
     size_t header_count = 0;
-    action_fn *action = action_named(value_get_string(call->arguments, "name", STR("")));
+    action_fn *action = action_named(name);
     int result = action ? read_headers(call, &headers, &header_count) : -EPROTO;
     if (result == -EPROTO)
         return result;
     if (result != 0) {
         refuse(answer, "E_HEADER_NOT_ALLOWED", "a header's name or value may not be sent");
-    } else if (run->action_count >= run->worker->limits.actions_max) {
-        refuse(answer, "E_TOO_MANY_ACTIONS",
-               "this message has had all the actions its worker may take");
-    } else {
-        run->action_count++;
+    } else if (take_action(call->run, answer)) {
         action(call, headers, header_count, answer);
     }
     return 0;

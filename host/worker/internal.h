@@ -133,7 +133,8 @@ struct run {
 
     struct list calls;
     size_t call_count;
-    uint32_t action_count; /* forward, reply … begun */
+    uint32_t action_count;       /* forward, reply … begun */
+    uint32_t binding_call_count; /* begun, without those that are actions */
     size_t log_bytes;
     bool is_done;      /* DONE has come */
     bool is_cancelled; /* CANCEL is to be sent, END must follow by cancel_deadline_ms */

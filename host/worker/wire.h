@@ -30,7 +30,8 @@
  *              script = string,                its file name for messages: "support.lua"
  *              source = string,                text
  *              modules = { [name] = string },  "lib.tickets" = text; messages call it "lib/tickets.lua"
- *              env = { [name] = string },      variables
+ *              env = { [name] = string         variables
+ *                      | { kind = string } },  bindings
  *              limits = { cpuSoftMs, cpuHardMs, memoryBytes, logBytesMax = number } }
  *   READY    { email = true }                  the handlers that the script has
  *   BROKEN   string                            "support.lua:12: what is wrong; hint", lines split by '\n'
@@ -51,7 +52,9 @@
  *            { name = "reply", raw = string?, from = string?, to = string?, subject = string?,
  *              text = string?, html = string?, headers = [ { name = string, value = string } ] }
  *              (with raw none of subject, text, html; headers is empty)
+ *            { name = "binding", binding = string, method = string, arguments = value }
  *   ANSWER   { ok = true, messageId = string, queued = bool }
+ *            { ok = true, value = value? }       of a binding
  *            { ok = false, code = string, message = string, permanent = bool, class = string?,
  *              smtp = { code = number, enhanced = string, text = string }? }   if an upstream replied
  *   CANCEL   nil

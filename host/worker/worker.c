@@ -35,6 +35,12 @@ static int encode_load(const struct worker_options *options, struct buf *out)
         failed |= value_write_string(out, options->variables[i].name);
         failed |= value_write_string(out, options->variables[i].value);
     }
+    for (size_t i = 0; i < options->binding_count; i++) {
+        failed |= value_write_string(out, options->bindings[i].name);
+        failed |= value_begin_table(out);
+        failed |= value_put_string(out, "kind", options->bindings[i].kind);
+        failed |= value_end_table(out);
+    }
     failed |= value_end_table(out);
     failed |= value_put_table(out, "limits");
     failed |= value_put_number(out, "cpuSoftMs", limits->cpu_soft_ms);

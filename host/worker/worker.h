@@ -18,12 +18,22 @@ struct worker_limits {
     uint64_t memory_bytes;  /* of the Lua heap: 64 MiB */
     uint32_t messages_max;  /* in flight in one isolate: 64; others wait their turn */
     uint32_t actions_max;   /* forward, reply … per message: 32 */
+    uint32_t calls_max;     /* of bindings that are no actions, per message: 500 */
     uint32_t log_bytes_max; /* per message: 16 KiB */
     uint32_t idle_ms;       /* an idle isolate is stopped after: 60,000 */
 };
 
+struct value;
+
 struct worker_variable {
     struct str name, value;
+    bool is_secret; /* for whoever keeps logs: the script sees a variable as any other */
+};
+
+/* What a script finds in `env` beside its variables: an object of this kind, whose methods are calls of
+ * worker_actions.binding. */
+struct worker_binding {
+    struct str name, kind; /* "TICKETS", "kv" */
 };
 
 struct worker_module {
@@ -40,6 +50,8 @@ struct worker_options {
     size_t module_count;
     struct worker_variable *variables;
     size_t variable_count;
+    struct worker_binding *bindings;
+    size_t binding_count;
     struct worker_limits limits;
 };
 
@@ -79,17 +91,25 @@ struct worker_email {
     double spam_score; /* negative: there is none */
 };
 
-/* The answer to a forward or reply, which the script sees as a result or as an error table. */
+/* The answer to a forward, a reply or a binding's method, which the script sees as a result or as an error table. */
 struct worker_answer {
     bool is_ok;
     struct str message_id; /* ok: of what was sent */
     bool is_queued;        /* ok: no next hop has taken it yet; it will be tried again */
+    struct str
+        value; /* ok, of a binding: what its method returns, one value (worker/wire.h) */
     struct str code; /* else: "E_…", as the hosted service names them where it has a name */
     struct str text; /* what is wrong, for a person */
     struct str
         failure; /* what a delivery failed of: "quota", "spam" …; empty for other errors */
     struct reply reply; /* the upstream's reply, code 0 if there was none */
     bool is_permanent;
+};
+
+/* A call of a binding's method; the isolate may ask for any, bound or not. */
+struct worker_call {
+    struct str binding, method;
+    const struct value *arguments; /* worker/wire.h */
 };
 
 struct worker_header {
@@ -112,6 +132,11 @@ struct worker_actions {
                     size_t header_count, struct arena *arena, struct worker_answer *answer);
     void (*reply)(void *arg, const struct worker_reply *reply, struct arena *arena,
                   struct worker_answer *answer);
+    /* NULL: there are no bindings. */
+    void (*binding)(void *arg, const struct worker_call *call, struct arena *arena,
+                    struct worker_answer *answer);
+    /* Whether that call counts as an action (limits.actions_max), as something that is sent does. */
+    bool (*is_action)(void *arg, const struct worker_call *call);
     /* level: "debug", "info", "warn", "error" */
     void (*log)(void *arg, struct str level, struct str text);
     /* Everything has ended, waitUntil functions included: called exactly once per worker_run, possibly
