@@ -242,6 +242,12 @@ void config_start_workers(struct config *config, const struct config *before)
     }
 }
 
+const struct config_worker *config_worker_described(const struct config *config,
+                                                    struct str name)
+{
+    return table_get(config->workers, name);
+}
+
 struct worker *config_worker(const struct config *config, struct str name)
 {
     struct config_worker *worker = table_get(config->workers, name);

@@ -25,10 +25,14 @@ enum config_mode {
     CONFIG_DEV, /* a laptop: listens on 127.0.0.1:2525 whatever host.yaml says, nothing leaves */
 };
 
-/* A worker as the directory describes it. `version` is the SHA-256 of all that makes it: script, modules,
- * variables and limits. */
+struct binding;
+
+/* A worker as the directory describes it. `version` is the SHA-256 of all that its isolate is loaded with: script, modules,
+ * variables, the names of its bindings, and limits. */
 struct config_worker {
     struct worker_options options;
+    struct binding *bindings; /* binding.h: the same as options.bindings, in full */
+    size_t binding_count;
     char version[65];
     struct worker *worker; /* once config_start_workers has run */
 };
@@ -83,6 +87,9 @@ void config_start_workers(struct config *config, const struct config *before);
 struct config *config_keep(struct config *config);
 void config_release(struct config *config);
 
+/* The worker of this name as the directory describes it, or NULL. */
+const struct config_worker *config_worker_described(const struct config *config,
+                                                    struct str name);
 /* The worker of this name, or NULL. */
 struct worker *config_worker(const struct config *config, struct str name);
 /* The SHA-256 of all that makes it, in hexadecimal; "" when there is no such worker. */

@@ -1,4 +1,4 @@
-/* Shared by config.c (the snapshot), config_options.c, config_network.c, config_auth.c and config_workers.c
+/* Shared by config.c (the snapshot), config_options.c, config_network.c, config_auth.c, config_workers.c and config_bindings.c
  * (parts of host.yaml). */
 #pragma once
 
@@ -39,6 +39,10 @@ void config_read_workers(struct config *config, struct node *section,
  * there is neither. Problems of the script's file are reported at `where` (may be NULL). */
 struct config_worker *config_find_worker(struct config *config, struct str name,
                                          struct problem_list *problems);
+/* Reads the worker's variables, secrets and bindings: the keys of config_env_keys (NULL ends them). */
+extern const char *const config_env_keys[];
+void config_read_env(struct config *config, struct node *node, struct config_worker *worker,
+                     struct problem_list *problems);
 /* Adds a worker for one script file, named at `where` (may be NULL) in host.yaml. */
 struct config_worker *config_add_worker(struct config *config, struct str name,
                                         const char *path, const struct node *where,

@@ -36,6 +36,8 @@ static const struct option_row worker_rows[] = {
      "in flight at once; more wait"},
     {"actions", OPTION_COUNT, ROW(actions_max), "32", 0, 10000,
      "forward, reply … per message"},
+    {"calls", OPTION_COUNT, ROW(calls_max), "500", 0, 1000000,
+     "of other methods of bindings, per message"},
     {"log_size", OPTION_BYTES32, ROW(log_bytes_max), "16KiB", 0, 16 << 20,
      "of what a script logs per message"},
     {"idle", OPTION_DURATION32, ROW(idle_ms), "1m", 10, 24 * HOUR_MS,
@@ -166,6 +168,10 @@ static void set_version(struct config_worker *worker)
         hash_text(hash, options->variables[i].name);
         hash_text(hash, options->variables[i].value);
     }
+    for (size_t i = 0; i < options->binding_count; i++) {
+        hash_text(hash, options->bindings[i].name);
+        hash_text(hash, options->bindings[i].kind);
+    }
     for (size_t i = 0; i < config_worker_options.count; i++) {
         const struct option_row *row = &worker_rows[i];
         size_t bytes = row->type == OPTION_BYTES64 ? 8 : 4;
@@ -205,34 +211,14 @@ struct config_worker *config_add_worker(struct config *config, struct str name,
     return worker;
 }
 
-static void read_variables(struct config *config, struct node *node,
-                           struct worker_options *options, struct problem_list *problems)
-{
-    if (!node || node->kind == NODE_NULL)
-        return;
-    if (node->kind != NODE_MAP) {
-        node_problem(node, problems, "vars: expected `NAME: text` lines");
-        return;
-    }
-    options->variables = arena_array(config->arena, struct worker_variable, node->count);
-    for (size_t i = 0; i < node->count; i++) {
-        if (node->items[i]->kind != NODE_TEXT) {
-            node_problem(node->items[i], problems, "a variable is a text");
-            continue;
-        }
-        struct worker_variable *variable = &options->variables[options->variable_count++];
-        variable->name = node->keys[i]->text;
-        variable->value = node->items[i]->text;
-    }
-}
-
 static void read_worker(struct config *config, struct str name, struct node *node,
                         struct problem_list *problems)
 {
-    static const char *const keys[] = {"script", "vars", "limits", NULL};
+    static const char *const keys[] = {"script", "limits",   "vars", "secrets",
+                                       "kv",     "limiters", NULL};
     struct node *script = node_get(node, "script");
     if (node->kind != NODE_MAP && node->kind != NODE_NULL) {
-        node_problem(node, problems, "expected {script:, vars:, limits:}");
+        node_problem(node, problems, "expected {script:, limits:, vars:, kv: …}");
         return;
     }
     if (script && script->kind != NODE_TEXT) {
@@ -246,7 +232,7 @@ static void read_worker(struct config *config, struct str name, struct node *nod
         script ? script : node, problems);
     if (!worker || node->kind == NODE_NULL)
         return;
-    read_variables(config, node_get(node, "vars"), &worker->options, problems);
+    config_read_env(config, node, worker, problems);
     options_read(&config_worker_options, node_get(node, "limits"), NULL,
                  &worker->options.limits, config->arena, problems);
     node_report_unused(node, keys, problems);

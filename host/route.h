@@ -30,7 +30,8 @@ struct router {
     struct secret *secret; /* NULL: no SRS, no hop fields, no ledger */
     struct rate
         *bounces; /* that go back through SRS addresses, by the address they go to */
-    struct durable *durable; /* durable.c's */
+    struct durable *durable;   /* durable.c's */
+    struct bindings *bindings; /* binding.h */
     /* `postern dev` and `run`: nothing is verified, so reply() is let through without it. */
     bool is_reply_unchecked;
 };

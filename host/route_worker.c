@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "binding.h"
 #include "route.h"
 
 #include "base/mem.h"
@@ -18,6 +19,7 @@
 struct worker_passage {
     struct passage *passage;
     struct outcome *outcome;
+    const struct config_worker *worker;
     bool has_replied;
 };
 
@@ -230,13 +232,37 @@ static void reply(void *arg, const struct worker_reply *asked, struct arena *are
     buf_free(&content);
 }
 
+/* --- bindings --- */
+
+static struct binding_place place_of(const struct worker_passage *run)
+{
+    return (struct binding_place){.router = run->passage->router,
+                                  .config = run->passage->config,
+                                  .worker = run->worker,
+                                  .trail = run->passage->trail};
+}
+
+static void binding(void *arg, const struct worker_call *call, struct arena *arena,
+                    struct worker_answer *answer)
+{
+    struct binding_place place = place_of(arg);
+    binding_call(&place, call, arena, answer);
+}
+
+static bool is_action(void *arg, const struct worker_call *call)
+{
+    struct binding_place place = place_of(arg);
+    return binding_is_action(&place, call);
+}
+
 /* --- log, end --- */
 
 static void log_line(void *arg, struct str level, struct str text)
 {
     struct worker_passage *run = arg;
     EVENT(run->passage->trail, STATUS_WORKER_LOG, FIELD("level", level),
-          FIELD("text", text));
+          FIELD("text",
+                binding_hide_secrets(run->worker, text, run->passage->message->arena)));
 }
 
 static void end_run(void *arg)
@@ -308,11 +334,16 @@ struct reply route_through_worker(struct passage *passage, struct outcome *outco
                                   const struct rule_match *match, struct worker *worker,
                                   struct worker_outcome *ended)
 {
-    static const struct worker_actions verbs = {
-        .forward = forward, .reply = reply, .log = log_line, .end = end_run};
+    static const struct worker_actions verbs = {.forward = forward,
+                                                .reply = reply,
+                                                .binding = binding,
+                                                .is_action = is_action,
+                                                .log = log_line,
+                                                .end = end_run};
     struct worker_passage *run = mem_zero(1, sizeof *run);
     run->passage = passage_keep(passage);
     run->outcome = outcome;
+    run->worker = config_worker_described(passage->config, worker_name(worker));
     struct worker_actions actions = verbs;
     actions.arg = run;
     struct worker_email email = email_of(passage, outcome, match);

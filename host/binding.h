@@ -1,0 +1,64 @@
+/* Bindings: what a worker finds in `env` beside its variables, each a capability that it has only because host.yaml says
+ * so. An object there has a kind; its methods come here as calls (worker/worker.h) and are done by one function each.
+ *
+ *     script: env.TICKETS:get("17") -> isolate -> worker/call.c -> binding_call() -> binding_kv.c
+ *
+ * What a call may do is in the snapshot that its message started with; what is kept over snapshots, in struct bindings. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/str.h"
+#include "mail/mailbox.h"
+#include "worker/worker.h"
+
+struct config;
+struct config_worker;
+struct router;
+struct trail;
+
+enum binding_kind { BINDING_KV, BINDING_LIMITER, BINDING_KIND_COUNT };
+
+/* As host.yaml describes it. */
+struct binding {
+    struct str name;
+    enum binding_kind kind;
+    struct str space;   /* KV: the namespace, which other workers may have as well */
+    uint32_t limit;     /* LIMITER: so many … */
+    uint64_t period_ms; /* … in so long, for each key */
+};
+
+/* As in LOAD and in messages: "kv". */
+struct str binding_kind_name(enum binding_kind kind);
+
+/* --- calls --- */
+
+/* Where a script runs. */
+struct binding_place {
+    struct router *router;
+    struct config *config; /* the snapshot */
+    const struct config_worker *worker;
+    struct trail *trail;
+};
+
+/* Does it, or says in the answer why not. In a task. */
+void binding_call(const struct binding_place *place, const struct worker_call *call,
+                  struct arena *arena, struct worker_answer *answer);
+/* Whether it counts as an action. */
+bool binding_is_action(const struct binding_place *place, const struct worker_call *call);
+
+/* The text with the worker's secrets replaced, for the log: as it is where there are none in it, else in the arena. */
+struct str binding_hide_secrets(const struct config_worker *worker, struct str text,
+                                struct arena *arena);
+
+/* --- what a host keeps for them --- */
+
+struct bindings;
+
+/* Limits are divided among so many hosts. */
+struct bindings *bindings_open(unsigned host_count);
+/* When no worker runs any more; in a task. NULL is ignored. */
+void bindings_close(struct bindings *bindings);
