@@ -34,9 +34,9 @@ static void what_a_terminal_would_obey_is_escaped(void **state)
          "caf\xc3\xa9 \xe6\x97\xa5 \xf0\x9f\x98\x80"},
         {{"caf\xe9", 4}, "caf\\xe9"},
         {{"\xe2\x80\xae"
-          "a\xe2\x81\xa6\xd8\x9c",
-          9},
-         "\\u202ea\\u2066\\u061c"},
+          "a\xe2\x80\xac\xe2\x81\xa6\xe2\x81\xa9\xd8\x9c",
+          15},
+         "\\u202ea\\u202c\\u2066\\u2069\\u061c"},
         {{"\xe2\x80\x8b\xef\xbb\xbf\xe2\x80\xa8", 9}, "\\u200b\\ufeff\\u2028"},
         {{"\xf3\xa0\x81\x81", 4}, "\\ue0041"},
         {{"\xc0\x80\xed\xa0\x80", 5}, "\\xc0\\x80\\xed\\xa0\\x80"},
