@@ -1,8 +1,8 @@
 /* One file of tests in an isolate of its own.
  *
  * To the worker layer the file is a worker like any other: lua/test/runner.lua loads it and is its handler. A
- * message with the capture test=0 asks for the list of tests, one with test=N runs the N-th: so every test has
- * the limits of a message, and one that hangs or eats memory is killed without the others. What a test wants
+ * message without captures asks for the list of tests, one that names a test runs it: so every test has the
+ * limits of a message, and one that hangs or eats memory is killed without the others. What a test wants
  * of the world (a message through the worker under test, which has its own isolate) comes as its message's
  * reply(), in JSON; see lua/test/host.lua. */
 #include <errno.h>
@@ -101,14 +101,15 @@ static void ignore_end(void *arg)
 
 /* --- one message to it --- */
 
-static struct worker_outcome run_number(struct session *session, size_t number)
+/* The test that the captures name; without captures, the list. */
+static struct worker_outcome run_message(struct session *session,
+                                         const struct worker_capture *captures,
+                                         size_t capture_count)
 {
-    struct worker_capture capture = {
-        .name = STR("test"), .value = str_of(arena_printf(session->arena, "%zu", number))};
     struct worker_email email = {
         .message = session->message,
-        .captures = &capture,
-        .capture_count = 1,
+        .captures = captures,
+        .capture_count = capture_count,
         .spam_score = -1,
     };
     struct worker_actions actions = {.arg = session,
@@ -138,7 +139,11 @@ static void run_test(struct session *session, size_t number, struct test_result 
     struct test_workers *workers = &session->workers;
     test_workers_open(workers, session->folder);
     uint64_t started_ms = task_now_ms();
-    struct worker_outcome outcome = run_number(session, number);
+    const struct worker_capture captures[] = {
+        {STR("number"), str_of(arena_printf(session->arena, "%zu", number))},
+        {STR("name"), result->name},
+    };
+    struct worker_outcome outcome = run_message(session, captures, 2);
     test_workers_close(workers);
     result->duration_ms = task_now_ms() - started_ms;
     result->fate = outcome.result == WORKER_OK ? TEST_PASSED : TEST_FAILED;
@@ -148,7 +153,7 @@ static void run_test(struct session *session, size_t number, struct test_result 
 
 static void run_all(struct session *session, const char *filter, struct test_report *report)
 {
-    struct worker_outcome listed = run_number(session, 0);
+    struct worker_outcome listed = run_message(session, NULL, 0);
     if (listed.result != WORKER_OK) {
         struct test_result broken = {.file = session->path,
                                      .name = str_of(session->path),

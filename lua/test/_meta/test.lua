@@ -39,7 +39,7 @@ function WorkerUnderTest:email(message, options) end
 
 ---@class EmailOptions
 ---@field env? table<string, string|number|boolean> The worker's variables.
----@field upstream? table<string, string> What the next hop of an address says: "550 5.1.1 gone". Others take all.
+---@field upstream? table<string, string> What the next hop of an address says: "550 5.1.1 gone".
 
 ---@class EmailResult
 ---@field outcome "ok"|"rejected"|"exception"|"exceededCpu"|"exceededMemory"|"exceededWallTime"|"crashed"
