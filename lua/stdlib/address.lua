@@ -127,7 +127,7 @@ function address.format(text, name)
   elseif find(name, "[%z\1-\31\127]") or not native.mime_is_utf8(name) then
     raise("address.format: the name has a line end or another control character, or is not UTF-8")
   end
-  name = match(name, "^%s*(.-)%s*$")
+  name = match(name, "^.*%S", find(name, "%S") or 1) or ""
   return name == "" and parsed.address or phrase(name) .. " <" .. parsed.address .. ">"
 end
 

@@ -162,7 +162,7 @@ end
 
 function url.parse(text)
   check("url.parse: the text", text, "string")
-  text = match(text, "^[ \t\r\n]*(.-)[ \t\r\n]*$")
+  text = match(text, "^.*%S", find(text, "%S") or 1) or ""
   local problem = problem_of(text)
   if problem then
     return nil, problem
