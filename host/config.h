@@ -27,10 +27,18 @@ enum config_mode {
 
 struct binding;
 
+/* What becomes of a message whose worker fails, or pauses because it kept failing. */
+struct config_on_error {
+    enum { ON_ERROR_DEFER, ON_ERROR_FORWARD, ON_ERROR_REJECT } way;
+    struct mailbox destination; /* to forward to, untouched */
+    struct str reject_text;     /* may be empty */
+};
+
 /* A worker as the directory describes it. `version` is the SHA-256 of all that its isolate is loaded with: script, modules,
- * variables, the names of its bindings, and limits. */
+ * variables, the names of its bindings, limits; and of its circuit's options. */
 struct config_worker {
     struct worker_options options;
+    struct config_on_error on_error;
     struct binding *bindings; /* binding.h: the same as options.bindings, in full */
     size_t binding_count;
     char version[65];

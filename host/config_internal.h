@@ -1,4 +1,4 @@
-/* Shared by config.c (the snapshot), config_options.c, config_network.c, config_auth.c, config_workers.c and config_bindings.c
+/* Shared by config.c (the snapshot), config_options.c, config_network.c, config_auth.c, config_workers.c, config_on_error.c and config_bindings.c
  * (parts of host.yaml). */
 #pragma once
 
@@ -11,7 +11,7 @@ struct config_section {
 };
 extern const struct config_section config_sections[];
 
-extern const struct option_table config_worker_options;
+extern const struct option_table config_worker_options, config_circuit_options;
 
 extern const struct option_choice config_delivery_tls_choices[];
 
@@ -43,6 +43,9 @@ struct config_worker *config_find_worker(struct config *config, struct str name,
 extern const char *const config_env_keys[];
 void config_read_env(struct config *config, struct node *node, struct config_worker *worker,
                      struct problem_list *problems);
+/* Reads the worker's `on_error:` and `circuit:`, once the destinations are read. */
+void config_read_on_error(struct config *config, struct node *node,
+                          struct config_worker *worker, struct problem_list *problems);
 /* Adds a worker for one script file, named at `where` (may be NULL) in host.yaml. */
 struct config_worker *config_add_worker(struct config *config, struct str name,
                                         const char *path, const struct node *where,

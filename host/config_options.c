@@ -167,4 +167,6 @@ void config_each_option(void (*see)(const char *section, const struct option_row
         see("auth.rspamd", &config_rspamd_options.rows[row], arg);
     for (size_t row = 0; row < config_worker_options.count; row++)
         see("worker_limits", &config_worker_options.rows[row], arg);
+    for (size_t row = 0; row < config_circuit_options.count; row++)
+        see("workers.NAME.circuit", &config_circuit_options.rows[row], arg);
 }

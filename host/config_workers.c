@@ -177,6 +177,7 @@ static void set_version(struct config_worker *worker)
         size_t bytes = row->type == OPTION_BYTES64 ? 8 : 4;
         hash_text(hash, (struct str){(const char *)&options->limits + row->offset, bytes});
     }
+    hash_text(hash, (struct str){(const char *)&options->circuit, sizeof options->circuit});
     unsigned char digest[32];
     EVP_DigestFinal_ex(hash, digest, NULL);
     EVP_MD_CTX_free(hash);
@@ -205,6 +206,7 @@ struct config_worker *config_add_worker(struct config *config, struct str name,
     options->name = arena_str(config->arena, name);
     options->script = arena_str(config->arena, str_of(slash ? slash + 1 : path));
     options->limits = config->worker_limits;
+    options_preset(&config_circuit_options, &options->circuit);
     collect_modules(config, options);
     set_version(worker);
     table_set(config->workers, options->name, worker);
@@ -214,8 +216,8 @@ struct config_worker *config_add_worker(struct config *config, struct str name,
 static void read_worker(struct config *config, struct str name, struct node *node,
                         struct problem_list *problems)
 {
-    static const char *const keys[] = {"script", "limits",   "vars", "secrets",
-                                       "kv",     "limiters", NULL};
+    static const char *const keys[] = {"script",   "limits",   "vars",    "secrets", "kv",
+                                       "limiters", "on_error", "circuit", NULL};
     struct node *script = node_get(node, "script");
     if (node->kind != NODE_MAP && node->kind != NODE_NULL) {
         node_problem(node, problems, "expected {script:, limits:, vars:, kv: …}");
@@ -235,6 +237,7 @@ static void read_worker(struct config *config, struct str name, struct node *nod
     config_read_env(config, node, worker, problems);
     options_read(&config_worker_options, node_get(node, "limits"), NULL,
                  &worker->options.limits, config->arena, problems);
+    config_read_on_error(config, node, worker, problems);
     node_report_unused(node, keys, problems);
     set_version(worker);
 }

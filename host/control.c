@@ -35,12 +35,13 @@ static void see_task(const char *name, const char *stage, uint64_t stage_age_ms,
                                                (json_int_t)stage_age_ms));
 }
 
-static void see_worker(struct str name, int pid, size_t in_flight, uint64_t lua_bytes,
-                       void *arg)
+static void see_worker(const struct worker_view *view, void *arg)
 {
-    json_array_append_new(arg, json_pack("{s:o, s:i, s:I, s:I}", "name", json_text(name),
-                                         "pid", pid, "in_flight", (json_int_t)in_flight,
-                                         "lua_bytes", (json_int_t)lua_bytes));
+    json_array_append_new(arg, json_pack("{s:o, s:i, s:I, s:I, s:s}", "name",
+                                         json_text(view->name), "pid", view->pid,
+                                         "in_flight", (json_int_t)view->in_flight,
+                                         "lua_bytes", (json_int_t)view->lua_bytes,
+                                         "circuit", circuit_state_name(view->circuit)));
 }
 
 static void see_connection(struct str peer, bool is_idle, size_t messages, void *arg)

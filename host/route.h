@@ -188,5 +188,9 @@ struct reply route_through_worker(struct passage *passage, struct outcome *outco
                                   const struct rule_match *match, struct worker *worker,
                                   struct worker_outcome *ended);
 
+/* The same once the worker has failed or pauses: defers, forwards or rejects, as `on_error` says. */
+struct reply route_on_worker_error(struct passage *passage, struct outcome *outcome,
+                                   const struct config_on_error *on_error);
+
 /* The sender's reply to one leg: the upstream's own words where it said any. */
 struct reply route_leg_reply(const struct passage *passage, const struct leg *leg);

@@ -285,6 +285,7 @@ static bool has_sent(const struct passage *passage, const struct outcome *outcom
 }
 
 static struct reply reply_to_end(struct passage *passage, struct outcome *outcome,
+                                 const struct config_worker *worker,
                                  const struct worker_outcome *ended)
 {
     switch (ended->result) {
@@ -304,8 +305,22 @@ static struct reply reply_to_end(struct passage *passage, struct outcome *outcom
     default:
         break;
     }
-    outcome->status = "error";
-    return reply_worker_failed();
+    return route_on_worker_error(passage, outcome, &worker->on_error);
+}
+
+static void tell_end(const struct passage *passage, const struct outcome *outcome,
+                     const struct worker_outcome *ended)
+{
+    EVENT(passage->trail, STATUS_WORKER_ENDED, FIELD("worker", outcome->worker),
+          FIELD("outcome", str_of(worker_result_name(ended->result))),
+          FIELD("why", ended->text), FIELD_NUMBER("actions", ended->action_count),
+          FIELD_NUMBER("cpu_us", ended->cpu_us));
+    if (ended->circuit == CIRCUIT_HAS_OPENED)
+        EVENT(passage->trail, STATUS_WORKER_CIRCUIT_OPENED,
+              FIELD("worker", outcome->worker), FIELD("version", outcome->worker_version));
+    else if (ended->circuit == CIRCUIT_HAS_CLOSED)
+        EVENT(passage->trail, STATUS_WORKER_CIRCUIT_CLOSED,
+              FIELD("worker", outcome->worker), FIELD("version", outcome->worker_version));
 }
 
 static struct worker_email email_of(const struct passage *passage,
@@ -340,19 +355,18 @@ struct reply route_through_worker(struct passage *passage, struct outcome *outco
                                                 .is_action = is_action,
                                                 .log = log_line,
                                                 .end = end_run};
+    const struct config_worker *described =
+        config_worker_described(passage->config, worker_name(worker));
     struct worker_passage *run = mem_zero(1, sizeof *run);
     run->passage = passage_keep(passage);
     run->outcome = outcome;
-    run->worker = config_worker_described(passage->config, worker_name(worker));
+    run->worker = described;
     struct worker_actions actions = verbs;
     actions.arg = run;
     struct worker_email email = email_of(passage, outcome, match);
     int result = worker_run(worker, &email, &actions, passage->message->arena, ended);
     if (result < 0)
         return reply_shutting_down();
-    EVENT(passage->trail, STATUS_WORKER_ENDED, FIELD("worker", worker_name(worker)),
-          FIELD("outcome", str_of(worker_result_name(ended->result))),
-          FIELD("why", ended->text), FIELD_NUMBER("actions", ended->action_count),
-          FIELD_NUMBER("cpu_us", ended->cpu_us));
-    return reply_to_end(passage, outcome, ended);
+    tell_end(passage, outcome, ended);
+    return reply_to_end(passage, outcome, described, ended);
 }

@@ -230,6 +230,22 @@ static void print_list(const json_t *report, const char *title, const char *list
     }
 }
 
+static void print_workers(const json_t *report)
+{
+    const json_t *list = json_object_get(report, "workers");
+    size_t i;
+    const json_t *item;
+    if (json_array_size(list))
+        puts("workers");
+    json_array_foreach(list, i, item)
+    {
+        printf("  %-16s %lld in_flight, circuit %s\n",
+               json_string_value(json_object_get(item, "name")),
+               number_of(item, "in_flight"),
+               json_string_value(json_object_get(item, "circuit")));
+    }
+}
+
 static void print_hosts(const json_t *report)
 {
     size_t i;
@@ -263,7 +279,7 @@ static void print_report(const json_t *report)
                         count) if (json_integer_value(count))
         printf("  %-24s %lld\n", name, (long long)json_integer_value(count));
     print_hosts(report);
-    print_list(report, "workers", "workers", "name", "in_flight");
+    print_workers(report);
     print_list(report, "upstream connections", "upstream_connections", "peer", "messages");
     print_list(report, "tasks", "tasks", "task", "stage");
 }

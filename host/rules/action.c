@@ -89,7 +89,7 @@ static void read_drop(struct loader *loader, struct node *value, struct rule *ru
 }
 
 /* RFC 5321 section 4.2: the text of a reply is printable ASCII. */
-static bool is_reply_text(struct str text)
+bool rule_is_reject_text(struct str text)
 {
     for (size_t i = 0; i < text.length; i++)
         if (text.at[i] < ' ' || text.at[i] > '~')
@@ -105,7 +105,7 @@ static void read_reject(struct loader *loader, struct node *value, struct rule *
         return;
     text = str_trim(text);
     rule->reject_text = arena_str(loader->set->arena, text);
-    if (!is_reply_text(text))
+    if (!rule_is_reject_text(text))
         node_problem(
             value, loader->problems,
             "a reject text is one line of 1 to %zu printable ASCII characters: it is "

@@ -5,7 +5,6 @@
 #include "rules/internal.h"
 
 #define RULE_DESTINATIONS_MAX ((size_t)100)
-#define RULE_REJECT_BYTES_MAX ((size_t)400)
 #define RULE_WORKER_BYTES_MAX ((size_t)64)
 
 /* The one action key of a map in Postern's own form. */

@@ -113,6 +113,10 @@ enum rule_found rule_set_match(const struct rule_set *set,
                                const struct rule_question *question, struct arena *arena,
                                struct rule_match *match);
 
+/* Whether a text may be said in an SMTP reply: one line of printable ASCII, and some. */
+#define RULE_REJECT_BYTES_MAX ((size_t)400)
+bool rule_is_reject_text(struct str text);
+
 /* Of the rules that are enabled. */
 size_t rule_set_rule_count(const struct rule_set *set);
 size_t rule_set_domain_count(const struct rule_set *set);

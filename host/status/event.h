@@ -34,6 +34,12 @@
     X(RULE_MATCHED, "rule.matched", INFO, "A rule was found for the recipient.")           \
     X(WORKER_LOG, "worker.log", INFO, "A worker printed or logged.")                       \
     X(WORKER_ENDED, "worker.ended", INFO, "A worker has decided.")                         \
+    X(WORKER_ON_ERROR, "worker.on_error", WARN,                                            \
+      "A worker failed; the message goes the way that host.yaml names for that.")          \
+    X(WORKER_CIRCUIT_OPENED, "worker.circuit_opened", ERROR,                               \
+      "A worker keeps failing, and gets no messages for a while.")                         \
+    X(WORKER_CIRCUIT_CLOSED, "worker.circuit_closed", INFO,                                \
+      "A worker that kept failing gets messages again.")                                   \
     X(MESSAGE_FORWARDED, "message.forwarded", INFO, "An upstream took the message.")       \
     X(MESSAGE_REPLIED, "message.replied", INFO, "An upstream took a worker's reply.")      \
     X(DELIVERY_FAILED, "delivery.failed", WARN,                                            \

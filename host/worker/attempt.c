@@ -1,5 +1,5 @@
-/* worker_run: the caller's side of a run. It waits for a place, says EMAIL and waits for the decision; once
- * more, in a fresh isolate, when the first died of another message. */
+/* worker_run: the caller's side of a run. Unless the worker's circuit is open, it waits for a place, says EMAIL and
+ * waits for the decision; once more, in a fresh isolate, when the first died of another message. */
 #include <errno.h>
 #include <unistd.h>
 
@@ -114,11 +114,10 @@ static int attempt(struct run *run, const struct worker_email *email)
     return task_wait(&run->decided, TASK_FOREVER);
 }
 
-int worker_run(struct worker *worker, const struct worker_email *email,
-               const struct worker_actions *actions, struct arena *arena,
-               struct worker_outcome *outcome)
+static int run_admitted(struct worker *worker, const struct worker_email *email,
+                        const struct worker_actions *actions, struct arena *arena,
+                        struct worker_outcome *outcome)
 {
-    *outcome = (struct worker_outcome){.result = WORKER_CRASHED};
     struct run *run = run_new(worker, actions, arena, outcome);
     task_stage("running worker %s", worker->name);
     int result;
@@ -135,4 +134,33 @@ int worker_run(struct worker *worker, const struct worker_email *email,
         run_cancel(run);
     run_release(run);
     return result == -ECANCELED ? result : 0;
+}
+
+static enum circuit_end circuit_end_of(int result, const struct worker_outcome *outcome)
+{
+    if (result < 0)
+        return RUN_UNDECIDED;
+    return worker_has_failed(outcome) ? RUN_FAILED : RUN_WENT_WELL;
+}
+
+int worker_run(struct worker *worker, const struct worker_email *email,
+               const struct worker_actions *actions, struct arena *arena,
+               struct worker_outcome *outcome)
+{
+    *outcome = (struct worker_outcome){.result = WORKER_CRASHED};
+    enum circuit_admission admission = circuit_admit(&worker->circuit, task_now_ms());
+    if (admission == CIRCUIT_REFUSED) {
+        outcome->result = WORKER_CIRCUIT_OPEN;
+        outcome->text = STR("it kept failing, and pauses");
+        actions->end(actions->arg);
+        return 0;
+    }
+    worker_keep(worker);
+    int result = run_admitted(worker, email, actions, arena, outcome);
+    if (result == 0 && outcome->result == WORKER_CRASHED && worker_is_stopping())
+        result = -ESHUTDOWN;
+    outcome->circuit = circuit_note(&worker->circuit, admission,
+                                    circuit_end_of(result, outcome), task_now_ms());
+    worker_release(worker);
+    return result;
 }

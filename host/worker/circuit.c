@@ -70,7 +70,7 @@ enum circuit_change circuit_note(struct circuit *circuit, enum circuit_admission
         return CIRCUIT_UNCHANGED;
     remember(circuit, end == RUN_FAILED);
     unsigned failed_count = (unsigned)__builtin_popcountll(circuit->failed);
-    if (circuit->seen_count < circuit->options.failures ||
+    if (end != RUN_FAILED || circuit->seen_count < circuit->options.failures ||
         2 * failed_count <= circuit->seen_count)
         return CIRCUIT_UNCHANGED;
     return open_circuit(circuit, now_ms);

@@ -34,6 +34,7 @@ struct worker {
     unsigned failure_count; /* deaths since the last message that went well */
     uint64_t start_at_ms;   /* back-off: no new isolate before */
     struct err broken;      /* why the last one did not load; code 0: it did */
+    struct circuit circuit;
 };
 
 /* Waits for a place in a ready isolate, which is started if there is none. Returns 0; -ETIMEDOUT,

@@ -60,6 +60,7 @@ struct worker *worker_new(const struct worker_options *options)
     worker->name = mem_copy_text(options->name.at, options->name.length);
     worker->script = mem_copy_text(options->script.at, options->script.length);
     worker->limits = options->limits;
+    worker->circuit.options = options->circuit;
     buf_init(&worker->load, WIRE_FRAME_BYTES_MAX);
     worker->is_too_large = encode_load(options, &worker->load) != 0;
     if (worker->is_too_large)
@@ -173,16 +174,34 @@ void worker_stop_all(void)
     all.is_stopping = false;
 }
 
-void worker_each(void (*see)(struct str name, int pid, size_t in_flight, uint64_t lua_bytes,
-                             void *arg),
-                 void *arg)
+void worker_each(void (*see)(const struct worker_view *view, void *arg), void *arg)
 {
     list_foreach (node, &all.workers) {
         const struct worker *worker = list_entry(node, struct worker, all);
         const struct isolate_process *isolate = worker->isolate;
-        if (isolate && isolate->state == ISOLATE_READY)
-            see(worker_name(worker), (int)process_pid(isolate->process), isolate->in_flight,
-                isolate->gauge->lua_bytes, arg);
+        bool is_ready = isolate && isolate->state == ISOLATE_READY;
+        struct worker_view view = {.name = worker_name(worker),
+                                   .circuit = worker->circuit.state};
+        if (is_ready) {
+            view.pid = (int)process_pid(isolate->process);
+            view.in_flight = isolate->in_flight;
+            view.lua_bytes = isolate->gauge->lua_bytes;
+        }
+        if (is_ready || view.circuit != CIRCUIT_CLOSED)
+            see(&view, arg);
+    }
+}
+
+bool worker_has_failed(const struct worker_outcome *outcome)
+{
+    switch (outcome->result) {
+    case WORKER_OK:
+    case WORKER_REJECTED:
+        return false;
+    case WORKER_EXCEPTION:
+        return outcome->upstream.code == 0;
+    default:
+        return true;
     }
 }
 
@@ -197,6 +216,7 @@ const char *worker_result_name(enum worker_result result)
         [WORKER_EXCEEDED_WALL_TIME] = "exceededWallTime",
         [WORKER_CRASHED] = "crashed",
         [WORKER_BROKEN] = "broken",
+        [WORKER_CIRCUIT_OPEN] = "circuitOpen",
     };
     return names[result];
 }

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "circuit.h"
+
 #include "base/arena.h"
 #include "base/err.h"
 #include "mail/message.h"
@@ -53,6 +55,7 @@ struct worker_options {
     struct worker_binding *bindings;
     size_t binding_count;
     struct worker_limits limits;
+    struct circuit_options circuit;
 };
 
 struct worker;
@@ -69,10 +72,15 @@ int worker_try(struct worker *worker, struct err *err);
 /* Ends every isolate, and with them what is in flight (WORKER_CRASHED); waits in a task until each
  * `end` has been called. At the end of the process. */
 void worker_stop_all(void);
-/* For `postern status`. */
-void worker_each(void (*see)(struct str name, int pid, size_t in_flight, uint64_t lua_bytes,
-                             void *arg),
-                 void *arg);
+/* For `postern status`: the versions that have an isolate, or whose circuit is not closed. */
+struct worker_view {
+    struct str name;
+    int pid; /* 0: no isolate takes messages now */
+    size_t in_flight;
+    uint64_t lua_bytes;
+    enum circuit_state circuit;
+};
+void worker_each(void (*see)(const struct worker_view *view, void *arg), void *arg);
 
 /* --- one message through a worker --- */
 
@@ -152,7 +160,8 @@ enum worker_result {
     WORKER_EXCEEDED_MEMORY,
     WORKER_EXCEEDED_WALL_TIME,
     WORKER_CRASHED, /* or the isolate was killed because of another message after this one had acted */
-    WORKER_BROKEN, /* the script does not load */
+    WORKER_BROKEN,       /* the script does not load */
+    WORKER_CIRCUIT_OPEN, /* not run: it kept failing, and pauses */
 };
 
 struct worker_outcome {
@@ -164,11 +173,15 @@ struct worker_outcome {
                               code 0: none */
     uint32_t action_count;
     uint64_t cpu_us;
+    enum circuit_change circuit; /* that this run has brought about */
 };
+
+/* Of the script, or of what runs it; neither its own decision nor an upstream's refusal that it passed on. */
+bool worker_has_failed(const struct worker_outcome *outcome);
 
 /* Runs the worker's `email` handler and waits for its outcome. A message whose isolate died of another
  * message's fault is run again in a fresh one if it had taken no action. Returns 0 with the outcome (also
- * for failures of the script), or -ECANCELED. */
+ * for failures of the script); -ECANCELED; -ESHUTDOWN, with what came of it, when worker_stop_all cut it short. */
 int worker_run(struct worker *worker, const struct worker_email *email,
                const struct worker_actions *actions, struct arena *arena,
                struct worker_outcome *outcome);

@@ -102,7 +102,8 @@ static void every_part_is_read(void **state)
               "   rspamd: {url: 'http://127.0.0.1:11334/', action: enforce, timeout: 2s}}\n"
               "worker_limits: {cpu_soft: 50ms}\n"
               "workers:\n"
-              "  w: {vars: {TEAM: t@b.test}, limits: {memory: 8MiB}}\n");
+              "  w: {vars: {TEAM: t@b.test}, limits: {memory: 8MiB},\n"
+              "      circuit: {pause: 2s}, on_error: forward me@b.test}\n");
     assert_int_equal(config->smtp.listeners[1].tls, SMTP_TLS_IMPLICIT);
     assert_int_equal(config->smtp.listeners[1].proxy_count, 2);
     assert_int_equal(config->smtp.message_bytes_max, 1024 * 1024);
@@ -117,6 +118,10 @@ static void every_part_is_read(void **state)
     assert_non_null(worker);
     assert_int_equal(worker->options.limits.cpu_soft_ms, 50);
     assert_int_equal(worker->options.limits.memory_bytes, 8 * 1024 * 1024);
+    assert_int_equal(worker->options.circuit.failures, 10);
+    assert_int_equal(worker->options.circuit.pause_ms, 2000);
+    assert_int_equal(worker->on_error.way, ON_ERROR_FORWARD);
+    assert_true(str_equal(worker->on_error.destination.text, STR("me@b.test")));
     assert_true(str_equal(worker->options.variables[0].value, STR("t@b.test")));
     const struct auth_options *auth = &config->auth;
     assert_int_equal(auth->spf, AUTH_ENFORCE);
@@ -147,6 +152,7 @@ static void every_part_is_read(void **state)
 static void mistakes_are_told_with_their_place(void **state)
 {
     (void)state;
+    write_file("scripts/w.lua", "return {email = function() end}");
     static const struct {
         const char *text;
         unsigned line;
@@ -170,6 +176,16 @@ static void mistakes_are_told_with_their_place(void **state)
         {LEAST "destinations: [nobody]\n", 3, "me@mail.test"},
         {LEAST "workers: {w: {script: missing.lua}}\n", 3, "missing.lua"},
         {LEAST "workers: [w]\n", 3, "script"},
+        {LEAST "workers: {w: {on_error: [a]}}\n", 3, "text"},
+        {LEAST "workers:\n  w:\n    on_error: retry\n", 5, "reject TEXT"},
+        {LEAST "workers: {w: {on_error: defer me@b.test}}\n", 3, "reject TEXT"},
+        {LEAST "workers: {w: {on_error: forward}}\n", 3, "no mail address"},
+        {LEAST "workers: {w: {on_error: forward me}}\n", 3, "no mail address"},
+        {LEAST "destinations: [a@b.test]\nworkers:\n  w: {on_error: forward me@b.test}\n",
+         5, "verified"},
+        {LEAST "workers: {w: {on_error: \"reject caf\\u00e9\"}}\n", 3, "ASCII"},
+        {LEAST "workers: {w: {circuit: {failures: 33}}}\n", 3, ""},
+        {LEAST "workers: {w: {circuit: {after: 3}}}\n", 3, "failures"},
         {LEAST "auth: {dmark: off}\n", 3, "dmarc"},
         {LEAST "auth: {dmarc: maybe}\n", 3, "off, mark, enforce"},
         {LEAST "auth: {lists: ['not a zone']}\n", 3, "zone"},

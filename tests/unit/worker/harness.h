@@ -133,13 +133,9 @@ static inline enum worker_result send_and_wait(struct sending *sending)
 }
 
 /* The pid of the only isolate, 0: none. */
-static inline void see_pid(struct str name, int pid, size_t in_flight, uint64_t lua_bytes,
-                           void *arg)
+static inline void see_pid(const struct worker_view *view, void *arg)
 {
-    (void)name;
-    (void)in_flight;
-    (void)lua_bytes;
-    *(int *)arg = pid;
+    *(int *)arg = view->pid;
 }
 
 static inline int isolate_pid(void)

@@ -39,6 +39,8 @@ static void it_opens_by_the_last_runs(void **state)
         {"xxxxxxxxxx", 10, CIRCUIT_HAS_OPENED},
         {"....xxxxxx", 10, CIRCUIT_HAS_OPENED},
         {".....xxxxx", 10, CIRCUIT_UNCHANGED}, /* just half */
+        {"xxxxxxxxx.", 10, CIRCUIT_UNCHANGED}, /* no success opens it */
+        {"xxxxxxxxx.x", 10, CIRCUIT_HAS_OPENED},
         {"....................xxxxxxxxxx", 10, CIRCUIT_UNCHANGED},
         {"....................xxxxxxxxxxx", 10, CIRCUIT_HAS_OPENED},
         {"xx..................x.x.x.x.x.x.", 10, CIRCUIT_UNCHANGED},
