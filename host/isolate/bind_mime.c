@@ -1,6 +1,8 @@
 /* What the stdlib's mime stands on (lua/stdlib/mime.lua says what scripts get): the tree of parts, fields,
  * and the codings of content. Scratch memory is the script's own, so that its cap counts it and an error
  * loses none. */
+#include <errno.h>
+
 #include "bind.h"
 #include "convert.h"
 
@@ -38,10 +40,28 @@ static struct arena **push_arena(lua_State *lua)
     return arena;
 }
 
-/* Bytes of the script's heap, on top of the stack. */
-static char *push_scratch(lua_State *lua, size_t bytes)
+/* Large results are made in C memory, which is given back at once: as garbage of the script's they would count
+ * against its cap until they are collected. In a userdata while something can raise. */
+struct output {
+    struct buf buf;
+};
+
+#define OUTPUT_KIND "postern.mime.output"
+
+static int free_output(lua_State *lua)
 {
-    return lua_newuserdata(lua, bytes ? bytes : 1);
+    struct output *output = lua_touserdata(lua, 1);
+    buf_free(&output->buf);
+    return 0;
+}
+
+static struct buf *push_output(lua_State *lua, size_t ceiling)
+{
+    struct output *output = lua_newuserdata(lua, sizeof *output);
+    buf_init(&output->buf, ceiling < WIRE_FRAME_BYTES_MAX ? ceiling : WIRE_FRAME_BYTES_MAX);
+    lua_getfield(lua, LUA_REGISTRYINDEX, OUTPUT_KIND);
+    lua_setmetatable(lua, -2);
+    return &output->buf;
 }
 
 /* --- the tree --- */
@@ -171,18 +191,6 @@ static int mime_words(lua_State *lua)
     return 1;
 }
 
-static void push_unfolded(lua_State *lua, struct str value)
-{
-    value = str_trim(value);
-    char *text = push_scratch(lua, value.length);
-    size_t length = 0;
-    for (size_t i = 0; i < value.length; i++)
-        if (value.at[i] != '\r' && value.at[i] != '\n')
-            text[length++] = value.at[i];
-    lua_pushlstring(lua, text, length);
-    lua_remove(lua, -2);
-}
-
 /* native.mime_fields(section): names and values, unfolded, as two lists */
 static int mime_fields(lua_State *lua)
 {
@@ -195,7 +203,7 @@ static int mime_fields(lua_State *lua)
     for (size_t i = 0; i < header.count; i++) {
         push_str(lua, header.fields[i].name);
         lua_rawseti(lua, -3, (int)i + 1);
-        push_unfolded(lua, header.fields[i].value);
+        push_str(lua, header_unfold(header.fields[i].value, *arena));
         lua_rawseti(lua, -2, (int)i + 1);
     }
     arena_free(*arena);
@@ -214,22 +222,31 @@ static struct str check_range(lua_State *lua)
     return str_part(raw, (size_t)first - 1, (size_t)(last - first + 1));
 }
 
-/* native.mime_decode(raw, first, last, encoding): the bytes, and whether the encoding is broken or not
- * known */
-static int mime_decode(lua_State *lua)
+/* What stands in the range, decoded: in the message itself, or in `out`. */
+static struct str decode_range(lua_State *lua, struct buf *out, bool *is_broken)
 {
     struct str encoded = check_range(lua);
     struct str encoding = check_string(lua, 4, "mime: the encoding");
-    bool is_base64 = str_equal(encoding, STR("base64")), is_broken = false;
-    if (!is_base64 && !str_equal(encoding, STR("quoted-printable"))) {
-        push_str(lua, encoded);
-    } else {
-        char *decoded = push_scratch(lua, encoded.length);
-        size_t length =
-            is_base64 ? transfer_decode_base64(encoded, decoded, &is_broken)
-                      : transfer_decode_quoted_printable(encoded, decoded, &is_broken);
-        lua_pushlstring(lua, decoded, length);
-    }
+    bool is_base64 = str_equal(encoding, STR("base64"));
+    if (!is_base64 && !str_equal(encoding, STR("quoted-printable")))
+        return encoded;
+    char *decoded = buf_reserve(out, encoded.length + 1);
+    if (!decoded)
+        raise_error(lua, "mime: the part is too large");
+    size_t length = is_base64
+                        ? transfer_decode_base64(encoded, decoded, is_broken)
+                        : transfer_decode_quoted_printable(encoded, decoded, is_broken);
+    buf_extend(out, length);
+    return buf_view(out);
+}
+
+/* native.mime_content(raw, first, last, encoding): the bytes, and whether the encoding is broken */
+static int mime_content(lua_State *lua)
+{
+    struct buf *decoded = push_output(lua, WIRE_FRAME_BYTES_MAX);
+    bool is_broken = false;
+    push_str(lua, decode_range(lua, decoded, &is_broken));
+    buf_free(decoded);
     lua_pushboolean(lua, is_broken);
     return 2;
 }
@@ -238,6 +255,8 @@ static int mime_decode(lua_State *lua)
 static size_t to_newlines(char *text, size_t length, bool *was_cr)
 {
     size_t kept = 0;
+    if (!*was_cr && !memchr(text, '\r', length))
+        return length;
     for (size_t i = 0; i < length; i++) {
         bool is_second = text[i] == '\n' && *was_cr;
         *was_cr = text[i] == '\r';
@@ -247,54 +266,42 @@ static size_t to_newlines(char *text, size_t length, bool *was_cr)
     return kept;
 }
 
-/* native.mime_text(bytes, charset): UTF-8 with LF line ends; whether the character set is known; whether
- * something was malformed in it. */
-static int mime_text(lua_State *lua)
+/* Appends it as UTF-8 with LF line ends; what is past the ceiling is left out. */
+static void append_text(struct buf *text, struct str bytes, struct charset *charset,
+                        bool *is_broken)
 {
-    struct str bytes = check_string(lua, 1, "mime: the text");
-    struct str label = check_string(lua, 2, "mime: the character set");
-    struct charset *charset = charset_find(label);
-    bool is_ascii = str_equal_nocase(label, STR("us-ascii")), is_broken = false;
-    struct charset *used = charset && !is_ascii ? charset : charset_guess(bytes);
     bool was_cr = false;
-    luaL_Buffer text;
-    luaL_buffinit(lua, &text);
-    charset_begin(used);
+    charset_begin(charset);
     while (bytes.length) {
         char step[STEP_BYTES];
-        size_t length = charset_step(used, &bytes, step, sizeof step, &is_broken);
-        luaL_addlstring(&text, step, to_newlines(step, length, &was_cr));
+        size_t length = charset_step(charset, &bytes, step, sizeof step, is_broken);
+        buf_append(text, (struct str){step, to_newlines(step, length, &was_cr)});
     }
-    luaL_pushresult(&text);
-    lua_pushboolean(lua, charset || label.length == 0);
+}
+
+/* native.mime_text(raw, first, last, encoding, charset): UTF-8 with LF line ends; whether the encoding is
+ * broken; whether the character set is known; whether the text is malformed in it */
+static int mime_text(lua_State *lua)
+{
+    struct str label = check_string(lua, 5, "mime: the character set");
+    struct buf *decoded = push_output(lua, WIRE_FRAME_BYTES_MAX);
+    struct buf *text = push_output(lua, WIRE_FRAME_BYTES_MAX);
+    struct charset *charset = charset_find(label);
+    bool is_ascii = str_equal_nocase(label, STR("us-ascii"));
+    bool is_broken = false, is_malformed = false;
+    struct str bytes = decode_range(lua, decoded, &is_broken);
+    append_text(text, bytes, charset && !is_ascii ? charset : charset_guess(bytes),
+                &is_malformed);
+    buf_free(decoded);
+    push_str(lua, buf_view(text));
+    buf_free(text);
     lua_pushboolean(lua, is_broken);
-    return 3;
+    lua_pushboolean(lua, charset || label.length == 0);
+    lua_pushboolean(lua, is_malformed);
+    return 4;
 }
 
 /* --- building --- */
-
-/* What buf.h makes is C memory: bounded here, and in a userdata while something can raise. */
-struct output {
-    struct buf buf;
-};
-
-#define OUTPUT_KIND "postern.mime.output"
-
-static int free_output(lua_State *lua)
-{
-    struct output *output = lua_touserdata(lua, 1);
-    buf_free(&output->buf);
-    return 0;
-}
-
-static struct buf *push_output(lua_State *lua, size_t ceiling)
-{
-    struct output *output = lua_newuserdata(lua, sizeof *output);
-    buf_init(&output->buf, ceiling < WIRE_FRAME_BYTES_MAX ? ceiling : WIRE_FRAME_BYTES_MAX);
-    lua_getfield(lua, LUA_REGISTRYINDEX, OUTPUT_KIND);
-    lua_setmetatable(lua, -2);
-    return &output->buf;
-}
 
 static int return_output(lua_State *lua, struct buf *buf, int result)
 {
@@ -339,9 +346,11 @@ static int mime_quoted_printable(lua_State *lua)
 static int mime_base64(lua_State *lua)
 {
     struct str bytes = check_string(lua, 1, "mime: the content");
-    char *lines = push_scratch(lua, ENCODE_BASE64_BYTES(bytes.length));
-    lua_pushlstring(lua, lines, encode_base64_lines(bytes, lines));
-    return 1;
+    struct buf *lines = push_output(lua, ENCODE_BASE64_BYTES(bytes.length));
+    char *room = buf_reserve(lines, ENCODE_BASE64_BYTES(bytes.length));
+    if (room)
+        buf_extend(lines, encode_base64_lines(bytes, room));
+    return return_output(lua, lines, room ? 0 : -ENOBUFS);
 }
 
 /* native.mime_encode_words(text) */
@@ -377,7 +386,7 @@ void bind_mime_open(lua_State *lua)
         {"mime_tree", mime_tree},
         {"mime_words", mime_words},
         {"mime_fields", mime_fields},
-        {"mime_decode", mime_decode},
+        {"mime_content", mime_content},
         {"mime_text", mime_text},
         {"mime_is_utf8", mime_is_utf8},
         {"mime_is_7bit", mime_is_7bit},

@@ -148,10 +148,31 @@ static size_t put_replacement(char *at, bool *is_broken)
     return sizeof REPLACEMENT - 1;
 }
 
+#define HIGH_BITS UINT64_C(0x8080808080808080)
+
+/* Copies ASCII eight bytes at a time, as far as it goes. */
+static size_t copy_ascii(struct str *bytes, char *out, size_t room)
+{
+    size_t written = 0;
+    uint64_t word;
+    while (bytes->length - written >= sizeof word && room - written >= sizeof word) {
+        memcpy(&word, bytes->at + written, sizeof word);
+        if (word & HIGH_BITS)
+            break;
+        memcpy(out + written, &word, sizeof word);
+        written += sizeof word;
+    }
+    *bytes = str_from(*bytes, written);
+    return written;
+}
+
 static size_t step_utf8(struct str *bytes, char *out, size_t room, bool *is_broken)
 {
     size_t written = 0;
     while (bytes->length && room - written >= 4) {
+        written += copy_ascii(bytes, out + written, room - written);
+        if (!bytes->length || room - written < 4)
+            break;
         size_t count = utf8_character_bytes(*bytes);
         if (count)
             memcpy(out + written, bytes->at, count);

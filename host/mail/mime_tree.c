@@ -24,6 +24,7 @@ struct reader {
     unsigned open_count;
     struct mime_part *leaf; /* whose body comes in; NULL: preamble or epilogue */
     size_t count;
+    size_t dashes; /* of the line that next_dashes found last; 0: none yet */
 };
 
 /* --- one part's header --- */
@@ -128,14 +129,28 @@ static void open_part(struct reader *reader, struct mime_part *part, struct str 
     *has_message = is_message && !reader->leaf;
 }
 
-/* The first line at or after `from` that starts with "--"; the end when there is none. */
+/* The first line at or after `from`, where a line starts, that starts with "--"; the end when there is none. */
 static size_t find_dashes(struct str raw, size_t from)
 {
-    if ((from == 0 || raw.at[from - 1] == '\n') &&
-        str_starts(str_from(raw, from), STR("--")))
-        return from;
-    const char *found = memmem(raw.at + from, raw.length - from, "\n--", 3);
-    return found ? (size_t)(found - raw.at) + 1 : raw.length;
+    while (from < raw.length && !str_starts(str_from(raw, from), STR("--"))) {
+        const char *dash = memchr(raw.at + from, '-', raw.length - from);
+        if (!dash)
+            return raw.length;
+        from = (size_t)(dash - raw.at);
+        if (raw.at[from - (from > 0)] == '\n' && str_starts(str_from(raw, from), STR("--")))
+            return from;
+        const char *newline = memchr(dash, '\n', raw.length - from);
+        from = newline ? (size_t)(newline - raw.at) + 1 : raw.length;
+    }
+    return from;
+}
+
+/* The same, for places that never go back: what has been found is kept. */
+static size_t next_dashes(struct reader *reader, size_t from)
+{
+    if (reader->dashes < from || reader->dashes == 0)
+        reader->dashes = find_dashes(reader->raw, from);
+    return reader->dashes;
 }
 
 /* The entity at `at`; returns where its body starts. Within a multipart a line of dashes is no field, even if
@@ -146,7 +161,7 @@ static size_t read_entity(struct reader *reader, struct mime_part *part, size_t 
     do {
         struct header header;
         has_message = false;
-        size_t end = reader->open_count ? find_dashes(reader->raw, at) : reader->raw.length;
+        size_t end = reader->open_count ? next_dashes(reader, at) : reader->raw.length;
         header_parse(str_part(reader->raw, at, end - at), reader->scratch, &header);
         part->header = str_part(reader->raw, at, header.body_offset);
         at += header.body_offset;
@@ -190,21 +205,24 @@ static void pop_open(struct reader *reader, size_t end)
 
 /* --- boundary lines --- */
 
-/* Is `line`, without its "--", the boundary, alone or with "--" behind it? */
+/* Is `line`, without its "--" and what is blank behind it, the boundary, alone or with "--" behind it? */
 static bool is_boundary(struct str line, struct str boundary, bool *is_close)
 {
-    if (boundary.length == 0 || !str_starts(line, boundary))
+    *is_close = line.length == boundary.length + 2;
+    if (boundary.length == 0 || (line.length != boundary.length && !*is_close))
         return false;
-    struct str rest = str_from(line, boundary.length);
-    *is_close = str_starts(rest, STR("--"));
-    return str_trim(*is_close ? str_from(rest, 2) : rest).length == 0;
+    return str_starts(line, boundary) &&
+           (!*is_close || str_equal(str_from(line, boundary.length), STR("--")));
 }
 
 /* Which open multipart the line belongs to; -1: none. */
 static int find_open(const struct reader *reader, struct str line, bool *is_close)
 {
+    struct str trimmed = str_trim(line);
+    if (trimmed.at != line.at)
+        return -1;
     for (int i = (int)reader->open_count - 1; i >= 0; i--)
-        if (is_boundary(line, reader->open[i].boundary, is_close))
+        if (is_boundary(trimmed, reader->open[i].boundary, is_close))
             return i;
     return -1;
 }
@@ -244,7 +262,7 @@ static size_t take_boundary(struct reader *reader, size_t at, size_t next, unsig
 static void read_lines(struct reader *reader, size_t at)
 {
     struct str raw = reader->raw;
-    while (reader->open_count && (at = find_dashes(raw, at)) < raw.length) {
+    while (reader->open_count && (at = next_dashes(reader, at)) < raw.length) {
         const char *newline = memchr(raw.at + at, '\n', raw.length - at);
         size_t next = newline ? (size_t)(newline - raw.at) + 1 : raw.length;
         bool is_close = false;

@@ -34,6 +34,24 @@ static size_t flush_group(struct group *group, char *out)
     return bytes;
 }
 
+/* As long as it goes four digits at a time; returns how many digits that were. */
+static size_t decode_quads(struct str digits, char *out)
+{
+    size_t at = 0;
+    for (; at + 4 <= digits.length; at += 4) {
+        const unsigned char *quad = (const unsigned char *)digits.at + at;
+        uint32_t a = classes[quad[0]], b = classes[quad[1]];
+        uint32_t c = classes[quad[2]], d = classes[quad[3]];
+        if ((a | b | c | d) >= OTHER)
+            break;
+        uint32_t bits = a << 18 | b << 12 | c << 6 | d;
+        *out++ = (char)(bits >> 16);
+        *out++ = (char)(bits >> 8);
+        *out++ = (char)bits;
+    }
+    return at;
+}
+
 /* Padding ends a group but not the text: some join encoded pieces. */
 size_t transfer_decode_base64(struct str encoded, char *out, bool *is_broken)
 {
@@ -42,6 +60,13 @@ size_t transfer_decode_base64(struct str encoded, char *out, bool *is_broken)
     struct group group = {0};
     size_t length = 0;
     for (size_t i = 0; i < encoded.length; i++) {
+        if (!group.digits) {
+            size_t digits = decode_quads(str_from(encoded, i), out + length);
+            length += digits / 4 * 3;
+            i += digits;
+            if (i == encoded.length)
+                break;
+        }
         uint8_t digit = classes[(unsigned char)encoded.at[i]];
         if (digit < 64) {
             group.bits = group.bits << 6 | digit;

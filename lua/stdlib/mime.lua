@@ -37,7 +37,13 @@ local function note(part, text)
   local source = sources[part]
   local problems = source.problems
   if #problems < PROBLEMS_MAX then
-    problems[#problems + 1] = source.path == "" and text or ("part %s: %s"):format(source.path, text)
+    text = source.path == "" and text or ("part %s: %s"):format(source.path, text)
+    for _, problem in ipairs(problems) do
+      if problem == text then
+        return
+      end
+    end
+    problems[#problems + 1] = text
   end
 end
 
@@ -115,14 +121,20 @@ function part_properties.headers(part)
   return read_headers(sub(source.raw, source.headerFirst, source.headerLast))
 end
 
--- The bytes, decoded.
-function part_properties.content(part)
+-- What a native reader makes of the part's body; it says first whether the encoding was broken.
+local function read_body(part, reader, ...)
   local source = sources[part]
-  local content, is_broken = native.mime_decode(source.raw, source.bodyFirst, source.bodyLast, part.encoding)
+  local content, is_broken, is_known, is_malformed =
+    reader(source.raw, source.bodyFirst, source.bodyLast, part.encoding, ...)
   if is_broken then
     note(part, "its " .. part.encoding .. " is broken")
   end
-  return content
+  return content, is_known, is_malformed
+end
+
+-- The bytes, decoded.
+function part_properties.content(part)
+  return (read_body(part, native.mime_content))
 end
 
 function part_properties.size(part)
@@ -134,10 +146,10 @@ function part_properties.text(part)
   if not find(part.type, "^text/") and not find(part.type, "^multipart/") then
     return nil
   end
-  local text, is_known, is_broken = native.mime_text(part.content, part.charset or "")
+  local text, is_known, is_malformed = read_body(part, native.mime_text, part.charset or "")
   if not is_known then
     note(part, "its character set is not known: " .. sub(part.charset, 1, 40))
-  elseif is_broken then
+  elseif is_malformed then
     note(part, "its text is not well formed in its character set")
   end
   text = sub(text, 1, 3) == "\239\187\191" and sub(text, 4) or text
@@ -269,7 +281,10 @@ local function joined(parts)
   for i, part in ipairs(parts) do
     texts[i] = part.text
   end
-  return texts[1] and concat(texts, "\n") or nil
+  if #texts < 2 then
+    return texts[1] -- a large one is not copied
+  end
+  return concat(texts, "\n")
 end
 
 -- --- messages ------------------------------------------------------------------------------------

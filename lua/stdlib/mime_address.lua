@@ -74,7 +74,7 @@ local function element(pieces, address, remark)
   if address == "" then
     return nil
   end
-  address = native.mime_is_utf8(address) and address or (native.mime_text(address, ""))
+  address = native.mime_is_utf8(address) and address or (native.mime_text(address, 1, #address, "", ""))
   return { name = words(name), address = address }
 end
 
