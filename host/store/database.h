@@ -23,6 +23,7 @@ struct store_database {
     struct store_statement statements[STORE_STATEMENTS_MAX];
     size_t statement_count;
     uint64_t busy_since_ms;
+    int log_pages;   /* of a writer with a struct store_log: in the write-ahead log */
     bool is_corrupt; /* SQLite has said so: told to the administrator by whoever sees it */
 };
 

@@ -9,6 +9,7 @@
 #include "kv.h"
 #include "lane.h"
 #include "leg.h"
+#include "log.h"
 #include "query.h"
 #include "shared.h"
 #include "store.h"
@@ -28,6 +29,7 @@ struct store {
     struct store_shared *shared;
     struct store_lane queue_writer, queue_reader, activity_writer, activity_reader,
         kv_reader;
+    struct store_log queue_log;
     struct store_kv kv;
     struct store_activity_log activity;
     struct task *upkeep;      /* the last one, ended or not; NULL: none yet */

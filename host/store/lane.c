@@ -195,6 +195,8 @@ static int serve_lane(void *arg)
         task_work(lane->is_writing ? write_batch : read_batch, &batch);
         tell_failure(lane, batch.result);
         wake_all(&batch);
+        if (lane->log)
+            store_log_keep(lane->log);
     }
     lane->is_busy = false;
     return 0;

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "database.h"
+#include "log.h"
 #include "shared.h"
 
 #include "base/task.h"
@@ -22,6 +23,7 @@ struct store_operation;
 struct store_lane {
     struct store_database database;
     bool is_writing;
+    struct store_log *log;       /* NULL: the commits themselves keep it short */
     struct store_shared *shared; /* for the turn; NULL: no turns are taken */
     struct store_operation *first, *last;
     bool is_busy; /* its task lives */

@@ -136,6 +136,16 @@ static int open_reader(struct store *store, struct store_lane *lane,
     return result;
 }
 
+static int open_log(struct store *store, struct store_log *log, struct store_lane *writer,
+                    const struct store_schema *schema, struct err *err)
+{
+    char *path = join_path(store->directory, schema->name);
+    int result = store_log_open(log, path, &writer->database, err);
+    free(path);
+    writer->log = log;
+    return result;
+}
+
 /* Only a host that is alone may say that nobody needs the flags any more. */
 static int set_flags(struct store *store, struct err *err)
 {
@@ -155,6 +165,9 @@ static int open_databases(struct store *store, struct err *err)
     int result = open_writer(store, &store->queue_writer, &store_queue_schema,
                              STORE_SYNC_COMMITS, err);
     store->queue_writer.shared = store->shared;
+    if (result == 0)
+        result = open_log(store, &store->queue_log, &store->queue_writer,
+                          &store_queue_schema, err);
     if (result == 0)
         result = open_reader(store, &store->queue_reader, &store_queue_schema, err);
     if (result == 0)
@@ -301,6 +314,7 @@ struct store *store_open(const struct store_options *options, struct err *err)
         return store;
     for (size_t i = 0; lane_of(store, i); i++)
         store_database_close(&lane_of(store, i)->database);
+    store_database_close(&store->queue_log.mover);
     free_store(store);
     return NULL;
 }
@@ -314,5 +328,6 @@ void store_close(struct store *store)
     store_activity_close(store);
     for (size_t i = 0; lane_of(store, i); i++)
         store_lane_close(lane_of(store, i));
+    store_log_close(&store->queue_log);
     free_store(store);
 }
