@@ -20,6 +20,7 @@ static const struct {
     {BINDING_KV, "increment", binding_kv_increment, false},
     {BINDING_KV, "list", binding_kv_list, false},
     {BINDING_LIMITER, "limit", binding_limiter_limit, false},
+    {BINDING_SEND, "send", binding_send_send, true},
 };
 #define METHOD_COUNT (sizeof methods / sizeof *methods)
 
@@ -28,6 +29,7 @@ struct str binding_kind_name(enum binding_kind kind)
     static const char *const names[BINDING_KIND_COUNT] = {
         [BINDING_KV] = "kv",
         [BINDING_LIMITER] = "limiter",
+        [BINDING_SEND] = "send",
     };
     return str_of(names[kind]);
 }

@@ -20,7 +20,18 @@ struct config_worker;
 struct router;
 struct trail;
 
-enum binding_kind { BINDING_KV, BINDING_LIMITER, BINDING_KIND_COUNT };
+enum binding_kind { BINDING_KV, BINDING_LIMITER, BINDING_SEND, BINDING_KIND_COUNT };
+
+/* "support@example.com", or "*@example.com". */
+struct binding_pattern {
+    struct mailbox mailbox;
+    bool is_any_local;
+};
+struct binding_patterns {
+    struct binding_pattern *items;
+    size_t count;
+    bool is_given; /* in host.yaml */
+};
 
 /* As host.yaml describes it. */
 struct binding {
@@ -29,6 +40,9 @@ struct binding {
     struct str space;   /* KV: the namespace, which other workers may have as well */
     uint32_t limit;     /* LIMITER: so many … */
     uint64_t period_ms; /* … in so long, for each key */
+    /* SEND: whose name may be used (not given: all of our domains), and who may be written to (not given: the
+     * destinations of host.yaml). */
+    struct binding_patterns from, to;
 };
 
 /* As in LOAD and in messages: "kv". */

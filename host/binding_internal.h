@@ -45,5 +45,6 @@ typedef void binding_method_fn(struct binding_request *request);
 binding_method_fn binding_kv_get, binding_kv_put, binding_kv_delete, binding_kv_increment,
     binding_kv_list;
 binding_method_fn binding_limiter_limit;
+binding_method_fn binding_send_send;
 
 void binding_limiters_free(struct bindings *bindings);

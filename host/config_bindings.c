@@ -3,7 +3,8 @@
  *     vars:     { TEAM: "team@example.com" }
  *     secrets:  { TOKEN: {file: /etc/postern/token}, KEY: {env: CHAT_KEY} }
  *     kv:       { TICKETS: tickets }
- *     limiters: { PER_SENDER: {limit: 5, period: 1m} } */
+ *     limiters: { PER_SENDER: {limit: 5, period: 1m} }
+ *     send:     { EMAIL: {from: [support@example.com], to: ["*@example.com"]} } */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@
 #define SPACE_BYTES_MAX  128
 #define HOUR_MS          (3600ULL * 1000)
 
-const char *const config_env_keys[] = {"vars", "secrets", "kv", "limiters", NULL};
+const char *const config_env_keys[] = {"vars", "secrets", "kv", "limiters", "send", NULL};
 
 struct reading {
     struct config *config;
@@ -205,6 +206,45 @@ static void read_limiter(const struct reading *reading, const struct node *key,
         node_problem(item, reading->problems, "expected {limit: 5, period: 1m}");
 }
 
+static bool read_pattern(struct config *config, const struct node *item,
+                         struct binding_pattern *pattern)
+{
+    struct str text = item->kind == NODE_TEXT ? item->text : STR("");
+    pattern->is_any_local = str_starts(text, STR("*@"));
+    return mailbox_parse(text, config->arena, &pattern->mailbox) == 0;
+}
+
+static void read_patterns(const struct reading *reading, struct node *node,
+                          struct binding_patterns *patterns)
+{
+    size_t count = node_item_count(node);
+    patterns->is_given = node != NULL;
+    patterns->items = arena_array(reading->config->arena, struct binding_pattern, count);
+    for (size_t i = 0; i < count; i++)
+        if (read_pattern(reading->config, node_item(node, i),
+                         &patterns->items[patterns->count]))
+            patterns->count++;
+        else
+            node_problem(node_item(node, i), reading->problems,
+                         "expected an address, or \"*@example.com\" for all of a domain");
+}
+
+static void read_send(const struct reading *reading, const struct node *key,
+                      struct node *item)
+{
+    static const char *const keys[] = {"from", "to", NULL};
+    struct binding *binding = add_binding(reading, key, BINDING_SEND);
+    if (!binding || item->kind == NODE_NULL)
+        return;
+    if (item->kind != NODE_MAP) {
+        node_problem(item, reading->problems, "expected {from: [address], to: [address]}");
+        return;
+    }
+    read_patterns(reading, node_get(item, "from"), &binding->from);
+    read_patterns(reading, node_get(item, "to"), &binding->to);
+    node_report_unused(item, keys, reading->problems);
+}
+
 /* --- all of them --- */
 
 typedef void read_entry_fn(const struct reading *reading, const struct node *key,
@@ -236,8 +276,8 @@ static size_t count_entries(struct node *node)
 void config_read_env(struct config *config, struct node *node, struct config_worker *worker,
                      struct problem_list *problems)
 {
-    static read_entry_fn *const read[] = {read_variable, read_secret, read_kv,
-                                          read_limiter};
+    static read_entry_fn *const read[] = {read_variable, read_secret, read_kv, read_limiter,
+                                          read_send};
     struct reading reading = {config, worker, problems};
     size_t count = count_entries(node);
     worker->options.variables = arena_array(config->arena, struct worker_variable, count);

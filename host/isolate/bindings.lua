@@ -1,5 +1,5 @@
--- The bindings in `env`: an object for each, whose methods ask the host. What is checked here is checked for the
--- script's author; the host checks all of it again.
+-- The bindings in `env`: an object for each, whose methods ask the host. What is checked here is checked for
+-- the script's author; the host checks all of it again.
 local native = ...
 
 local raise, settle = native.raise, native.settle
@@ -11,6 +11,7 @@ local KEY_BYTES_MAX = 512
 local VALUE_BYTES_MAX = 25 * 1024 * 1024
 local METADATA_BYTES_MAX = 1024
 local KEYS_LISTED_MAX = 1000
+local RECIPIENTS_MAX = 50
 
 -- What is called: { binding =, method = }. Each method gets its own as its first argument.
 
@@ -109,7 +110,11 @@ local function get(at, key, options)
   if not found then
     return nil
   end
-  return kind == "json" and native.require("json").decode(found.value) or found.value, read_metadata(found.metadata)
+  local value = found.value
+  if kind == "json" then
+    value = native.require("json").decode(value)
+  end
+  return value, read_metadata(found.metadata)
 end
 
 function kv.get(at, key, options)
@@ -183,6 +188,109 @@ function limiter.limit(at, options)
     fail(at, "write it as { key = message.from }, with a string of at most %d bytes", KEY_BYTES_MAX)
   end
   return ask(at, { key = key })
+end
+
+-- --- send ----------------------------------------------------------------------------------------
+
+local send = {}
+kinds.send = send
+
+local SEND_FIELDS = "from to cc bcc replyTo subject text html headers attachments inReplyTo references raw"
+
+-- A person: an address, "Anna <anna@corp.test>" or { name =, email = }, as mime.build takes it.
+local function person(at, value, field)
+  if type(value) == "table" then
+    local address = value.email or value.address or fail(at, "%s has a table without email", field)
+    return { name = value.name, address = address }
+  end
+  return check(at, value, "string", field)
+end
+
+-- One or a list of them; nil when there is none.
+local function people(at, value, field)
+  if value == nil then
+    return nil
+  elseif type(value) ~= "table" or value.email or value.address then
+    return { person(at, value, field) }
+  end
+  local list = {}
+  for i, item in ipairs(value) do
+    list[i] = person(at, item, field)
+  end
+  return #list > 0 and list or nil
+end
+
+local function add_addresses(at, recipients, list)
+  for _, item in ipairs(list or {}) do
+    local text = type(item) == "table" and item.address or item
+    if find(text, "<", 1, true) then
+      local read = native.require("mime_address").read(text)
+      text = #read == 1 and read[1].address or fail(at, "'%s' is not one address", shown(text))
+    end
+    recipients[#recipients + 1] = text
+  end
+end
+
+local function attachment(at, given)
+  check_options(at, check(at, given, "table", "an attachment"), "filename type content disposition contentId")
+  local disposition = given.disposition or "attachment"
+  if disposition ~= "attachment" and disposition ~= "inline" then
+    fail(at, "the disposition of an attachment is \"attachment\" or \"inline\", not '%s'", shown(disposition))
+  end
+  return {
+    filename = given.filename,
+    type = given.type,
+    content = given.content,
+    contentId = given.contentId,
+    inline = disposition == "inline",
+  }
+end
+
+local function build(at, message, to, cc)
+  local attachments = {}
+  for i, item in ipairs(check(at, message.attachments or {}, "table", "attachments")) do
+    attachments[i] = attachment(at, item)
+  end
+  if message.text == nil and message.html == nil then
+    fail(at, "give it a text, an html or a raw message")
+  end
+  return native.require("mime").build {
+    from = person(at, message.from, "from"),
+    to = to,
+    cc = cc,
+    replyTo = message.replyTo and person(at, message.replyTo, "replyTo"),
+    subject = message.subject or "",
+    text = message.text,
+    html = message.html,
+    headers = message.headers,
+    attachments = attachments,
+    inReplyTo = message.inReplyTo,
+    references = message.references,
+  }
+end
+
+-- With raw, a whole message, only its recipients are to be said.
+local function check_raw(at, message)
+  for key in pairs(message) do
+    if key ~= "raw" and key ~= "to" and key ~= "from" then
+      fail(at, "raw is a whole message; '%s' is part of it", shown(key))
+    end
+  end
+  return check(at, message.raw, "string", "raw")
+end
+
+function send.send(at, message)
+  message = check_options(at, check(at, message, "table", "the message"), SEND_FIELDS)
+  local to, cc = people(at, message.to, "to"), people(at, message.cc, "cc")
+  local recipients = {}
+  add_addresses(at, recipients, to)
+  add_addresses(at, recipients, cc)
+  add_addresses(at, recipients, people(at, message.bcc, "bcc"))
+  if #recipients == 0 or #recipients > RECIPIENTS_MAX then
+    fail(at, "a message has 1 to %d recipients in to, cc and bcc, this one %d", RECIPIENTS_MAX, #recipients)
+  end
+  local raw = message.raw ~= nil and check_raw(at, message) or build(at, message, to, cc)
+  return ask(at, { recipients = recipients, raw = raw })
 end
 
 -- --- objects -------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@
 
 static int refuse_size(const struct buf *out, struct err *err)
 {
-    return err_set(err, -ENOBUFS, "the reply is larger than %zu bytes", out->ceiling);
+    return err_set(err, -ENOBUFS, "the message is larger than %zu bytes", out->ceiling);
 }
 
 static int put_field(struct buf *out, struct str name, struct str value, struct err *err)
@@ -252,28 +252,35 @@ int compose_reply(const struct compose_reply *parts, struct buf *out, struct err
 
 /* --- a message that the script wrote --- */
 
+/* What it lacks. */
+struct additions {
+    struct str message_id;
+    uint64_t date_ms;
+    struct str auto_submitted; /* RFC 3834 section 5 */
+};
+
 /* In front of its fields, so that it cannot continue ours: its first line is a field. */
-static int put_missing(struct buf *out, const struct header *header, struct str message_id,
-                       uint64_t date_ms, struct err *err)
+static int put_missing(struct buf *out, const struct header *header,
+                       const struct additions *additions, struct err *err)
 {
     int result = 0;
     if (header_count(header, STR("Date")) == 0)
-        result = put_date(out, date_ms, err);
+        result = put_date(out, additions->date_ms, err);
     if (result == 0 && header_count(header, STR("Message-ID")) == 0)
-        result = put_id(out, "Message-ID", message_id, err);
+        result = put_id(out, "Message-ID", additions->message_id, err);
     if (result == 0 && header_count(header, STR("Auto-Submitted")) == 0)
-        result = put_field(out, STR("Auto-Submitted"), STR("auto-replied"), err);
+        result = put_field(out, STR("Auto-Submitted"), additions->auto_submitted, err);
     return result;
 }
 
-static int put_raw(struct buf *out, struct str raw, struct str message_id, uint64_t date_ms,
+static int put_raw(struct buf *out, struct str raw, const struct additions *additions,
                    struct err *err)
 {
     struct arena *arena = arena_new();
     struct header header;
     header_parse(raw, arena, &header);
     int result = header.count
-                     ? put_missing(out, &header, message_id, date_ms, err)
+                     ? put_missing(out, &header, additions, err)
                      : err_set(err, -EINVAL, "the first line of `raw` is no header field");
     arena_free(arena);
     if (result == 0 && buf_append(out, raw) < 0)
@@ -281,17 +288,31 @@ static int put_raw(struct buf *out, struct str raw, struct str message_id, uint6
     return result;
 }
 
-int compose_raw_reply(struct str raw, struct str message_id, uint64_t date_ms,
-                      struct buf *out, struct err *err)
+static int compose_raw(struct str raw, const struct additions *additions, struct buf *out,
+                       struct err *err)
 {
     size_t before = out->length;
     struct buf lines;
     buf_init(&lines, out->ceiling);
     int result = encode_lines(raw, &lines) < 0
                      ? refuse_size(out, err)
-                     : put_raw(out, buf_view(&lines), message_id, date_ms, err);
+                     : put_raw(out, buf_view(&lines), additions, err);
     if (result < 0)
         out->length = before;
     buf_free(&lines);
     return result;
+}
+
+int compose_raw_reply(struct str raw, struct str message_id, uint64_t date_ms,
+                      struct buf *out, struct err *err)
+{
+    const struct additions additions = {message_id, date_ms, STR("auto-replied")};
+    return compose_raw(raw, &additions, out, err);
+}
+
+int compose_raw_message(struct str raw, struct str message_id, uint64_t date_ms,
+                        struct buf *out, struct err *err)
+{
+    const struct additions additions = {message_id, date_ms, STR("auto-generated")};
+    return compose_raw(raw, &additions, out, err);
 }

@@ -35,3 +35,6 @@ int compose_reply(const struct compose_reply *parts, struct buf *out, struct err
  * Message-ID, Date and Auto-Submitted in front. Returns 0, -EINVAL or -ENOBUFS as above. */
 int compose_raw_reply(struct str raw, struct str message_id, uint64_t date_ms,
                       struct buf *out, struct err *err);
+/* The same for a message that answers none. */
+int compose_raw_message(struct str raw, struct str message_id, uint64_t date_ms,
+                        struct buf *out, struct err *err);

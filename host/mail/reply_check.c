@@ -134,30 +134,50 @@ static int check_section(struct str raw, const struct header *header, struct err
 }
 
 /* RFC 5322 section 3.6: how often a field may be there. */
-static int check_counts(const struct header *header, struct err *err)
+struct field_limit {
+    const char *name;
+    size_t least, most;
+};
+
+static int check_counts(const struct header *header, const struct field_limit limits[],
+                        size_t limit_count, struct err *err)
 {
-    static const struct {
-        const char *name;
-        size_t least, most;
-    } limits[] = {
-        {"From", 1, 1},         {"To", 1, 1},           {"Cc", 0, 0},
-        {"Bcc", 0, 0},          {"Sender", 0, 1},       {"Reply-To", 0, 1},
-        {"Subject", 0, 1},      {"Date", 0, 1},         {"Message-ID", 0, 1},
-        {"In-Reply-To", 1, 1},  {"References", 0, 1},   {"Auto-Submitted", 0, 1},
-        {"MIME-Version", 0, 1}, {"Content-Type", 0, 1}, {"Content-Transfer-Encoding", 0, 1},
-    };
-    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+    for (size_t i = 0; i < limit_count; i++) {
         size_t count = header_count(header, str_of(limits[i].name));
         if (count < limits[i].least)
             return err_set(err, -EINVAL, "%s: is missing", limits[i].name);
         if (count > limits[i].most)
             return err_set(err, -EINVAL,
                            limits[i].most ? "%s: must be there only once"
-                                          : "%s: must not be there, a reply goes to the "
-                                            "sender only",
+                                          : "%s: must not be there",
                            limits[i].name);
     }
     return 0;
+}
+
+static int check_reply_counts(const struct header *header, struct err *err)
+{
+    static const struct field_limit limits[] = {
+        {"From", 1, 1},         {"To", 1, 1},           {"Cc", 0, 0},
+        {"Bcc", 0, 0},          {"Sender", 0, 1},       {"Reply-To", 0, 1},
+        {"Subject", 0, 1},      {"Date", 0, 1},         {"Message-ID", 0, 1},
+        {"In-Reply-To", 1, 1},  {"References", 0, 1},   {"Auto-Submitted", 0, 1},
+        {"MIME-Version", 0, 1}, {"Content-Type", 0, 1}, {"Content-Transfer-Encoding", 0, 1},
+    };
+    return check_counts(header, limits, sizeof limits / sizeof *limits, err);
+}
+
+static int check_message_counts(const struct header *header, struct err *err)
+{
+    static const struct field_limit limits[] = {
+        {"From", 1, 1},         {"To", 0, 1},           {"Cc", 0, 1},
+        {"Bcc", 0, 0},          {"Sender", 0, 1},       {"Reply-To", 0, 1},
+        {"Subject", 0, 1},      {"Date", 0, 1},         {"Message-ID", 0, 1},
+        {"In-Reply-To", 0, 1},  {"References", 0, 1},   {"Auto-Submitted", 0, 1},
+        {"MIME-Version", 0, 1}, {"Content-Type", 0, 1}, {"Content-Transfer-Encoding", 0, 1},
+        {"Return-Path", 0, 0},  {"Received", 0, 0},
+    };
+    return check_counts(header, limits, sizeof limits / sizeof *limits, err);
 }
 
 /* The one address of a field. */
@@ -222,11 +242,27 @@ int reply_check_raw(struct str raw, const struct message *original,
     else
         result = check_section(raw, &header, err);
     if (result == 0)
-        result = check_counts(&header, err);
+        result = check_reply_counts(&header, err);
     if (result == 0)
         result = check_addresses(&header, original, recipient, arena, err);
     if (result == 0)
         result = check_thread(&header, original, arena, err);
     arena_free(arena);
     return result;
+}
+
+int reply_check_message(struct str raw, struct arena *arena, struct mailbox *from,
+                        struct err *err)
+{
+    struct header header;
+    int result = check_lines(raw, err);
+    if (result < 0)
+        return result;
+    header_parse(raw, arena, &header);
+    if (header.count == HEADER_FIELDS_MAX)
+        return err_set(err, -EINVAL, "the message has too many header fields");
+    result = check_section(raw, &header, err);
+    if (result == 0)
+        result = check_message_counts(&header, err);
+    return result < 0 ? result : read_mailbox(&header, "From", arena, from, err);
 }

@@ -1,5 +1,5 @@
 /* May this message be answered by a script, and is that answer one? Rules of RFC 3834 and of the hosted
- * service's reply(): pure, no I/O. Whether the original is authentic (DMARC) is decided elsewhere. */
+ * service's reply(); and of what a script sends of its own. Pure, no I/O. Whether the original is authentic (DMARC) is decided elsewhere. */
 #pragma once
 
 #include "base/err.h"
@@ -16,3 +16,8 @@ int reply_check_original(const struct message *original, struct err *err);
  * Returns 0, or -EINVAL with what is wrong. */
 int reply_check_raw(struct str raw, const struct message *original,
                     const struct mailbox *recipient, struct err *err);
+
+/* Checks a whole message that answers none, as compose_raw_message has written it: from one address (in the arena), sane
+ * in syntax, without Bcc. Whose addresses these are is the caller's to ask. Returns 0, or -EINVAL with what is wrong. */
+int reply_check_message(struct str raw, struct arena *arena, struct mailbox *from,
+                        struct err *err);

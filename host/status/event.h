@@ -42,6 +42,8 @@
       "A worker that kept failing gets messages again.")                                   \
     X(MESSAGE_FORWARDED, "message.forwarded", INFO, "An upstream took the message.")       \
     X(MESSAGE_REPLIED, "message.replied", INFO, "An upstream took a worker's reply.")      \
+    X(MESSAGE_SENT, "message.sent", INFO,                                                  \
+      "A worker's own message is on stable storage and will be delivered.")                \
     X(DELIVERY_FAILED, "delivery.failed", WARN,                                            \
       "An upstream refused, or could not be reached.")                                     \
     X(MESSAGE_SENT_BEFORE, "message.sent_before", INFO,                                    \

@@ -1,4 +1,6 @@
 """What a script finds in `env` beside its variables: bindings, each only where host.yaml gives it."""
+import email
+import email.policy
 import pathlib
 import smtplib
 
@@ -213,3 +215,112 @@ def test_a_binding_that_is_none_is_told(rules, bindings, told):
     rules.write_host(workers={"work": bindings})
     done = postern("check", rules.folder)
     assert done.returncode == 1 and told in done.stderr
+
+
+# --- send ---
+
+def sent_by(bound, destination, body, count=1, **binding):
+    gateway = bound(body, send={"EMAIL": binding})
+    answer = ask(gateway)
+    return answer, destination.wait_for(count) if count else destination.mails
+
+
+def test_a_message_is_sent_through_the_queue(bound, destination):
+    answer, mails = sent_by(bound, destination, """
+        local sent = env.EMAIL:send {
+          from = { name = "Zoë", email = "support@gate.test" }, to = "Anna <anna@dest.test>",
+          cc = { "ben@dest.test", "anna@dest.test" }, bcc = { { email = "chef@dest.test" } },
+          replyTo = "answers@gate.test", subject = "Grüße", text = "Hello", html = "<p>Hello</p>",
+          headers = { ["X-Ticket"] = 17 },
+          attachments = { { filename = "a.txt", type = "text/plain", content = "attached" } },
+        }
+        return #sent.messageId > 10""", 3)
+    assert answer == "true"
+    assert sorted(mail.recipient for mail in mails) == ["anna@dest.test", "ben@dest.test", "chef@dest.test"]
+    for mail in mails:
+        assert mail.sender == "support@gate.test"
+        message = email.message_from_bytes(mail.content, policy=email.policy.default)
+        assert message["From"] == "Zoë <support@gate.test>"
+        assert (message["To"], message["Cc"], message["Bcc"]) == \
+            ("Anna <anna@dest.test>", "ben@dest.test, anna@dest.test", None)
+        assert (message["Reply-To"], message["Subject"], message["X-Ticket"]) == ("answers@gate.test", "Grüße", "17")
+        assert message["Auto-Submitted"] == "auto-generated" and message["Message-ID"] and message["Date"]
+        assert message.get_body(("plain",)).get_content().strip() == "Hello"
+        assert [part.get_filename() for part in message.iter_attachments()] == ["a.txt"]
+
+
+def test_a_raw_message_is_sent_as_it_is(bound, destination):
+    answer, mails = sent_by(bound, destination, """
+        local raw = "From: support@gate.test\\nSubject: raw\\nDate: Mon, 01 Jan 2024 00:00:00 +0000\\n\\nBody\\n"
+        return env.EMAIL:send { to = "anna@dest.test", raw = raw } ~= nil""")
+    assert answer == "true"
+    assert mails[0].content.endswith(b"From: support@gate.test\r\nSubject: raw\r\n"
+                                     b"Date: Mon, 01 Jan 2024 00:00:00 +0000\r\n\r\nBody\r\n")
+
+
+def test_what_a_next_hop_refuses_for_now_stays_in_the_queue(bound, destination):
+    destination.replies["anna@dest.test"] = "451 4.3.0 Not now"
+    answer, _ = sent_by(bound, destination, """
+        env.EMAIL:send { from = "support@gate.test", to = "anna@dest.test", text = "Hello" }
+        return "sent" """, 0)
+    assert answer == "sent"
+
+
+def test_a_message_of_a_worker_is_in_the_activity_log(bound, destination, rules):
+    gateway = bound('return env.EMAIL:send{ from = "support@gate.test", to = "anna@dest.test", subject = "s",'
+                    ' text = "t" }.messageId', send={"EMAIL": {}})
+    sent = ask(gateway)
+    destination.wait_for(1)
+    def told():
+        done = postern("log", "--id", sent, rules.folder)
+        return "forwarded" in done.stdout and done.stdout
+    if "--id" in postern("log", "--help").stdout:
+        assert "anna@dest.test" in wait_until(told, "the row")
+    assert gateway.events("message.sent")
+
+
+NOT_SENT = [
+    ('from = "support@other.test", to = "anna@dest.test", text = "t"', {}, "E_SENDER_NOT_VERIFIED"),
+    ('from = "sales@gate.test", to = "anna@dest.test", text = "t"', {"from": ["support@gate.test"]},
+     "E_SENDER_NOT_VERIFIED"),
+    ('from = "a@gate.test", to = "anna@dest.test", text = "t"', {"to": ["*@corp.test", "ben@dest.test"]},
+     "E_RECIPIENT_NOT_ALLOWED"),
+    ('from = "a@gate.test", to = "x@corp.test", bcc = "anna@dest.test", text = "t"', {"to": ["*@corp.test"]},
+     "E_RECIPIENT_NOT_ALLOWED"),
+    ('from = "a@gate.test", to = "x@sub.corp.test", text = "t"', {"to": ["*@corp.test"]}, "E_RECIPIENT_NOT_ALLOWED"),
+    ('to = "anna@dest.test", raw = "From: a@gate.test, b@gate.test\\n\\n"', {}, "E_VALIDATION_ERROR"),
+    ('to = "anna@dest.test", raw = "From: a@gate.test\\nFrom: b@gate.test\\n\\n"', {}, "E_VALIDATION_ERROR"),
+    ('to = "anna@dest.test", raw = "Subject: s\\n\\n"', {}, "E_VALIDATION_ERROR"),
+    ('to = "anna@dest.test", raw = "From: a@gate.test\\nBcc: b@gate.test\\n\\n"', {}, "E_VALIDATION_ERROR"),
+    ('to = "anna@dest.test", raw = "From: a@gate.test\\n\\nx\\0y"', {}, "E_VALIDATION_ERROR"),
+    ('to = "anna@dest.test", raw = "From: a@gate.test\\n\\n" .. ("x"):rep(5000)', {}, "E_VALIDATION_ERROR"),
+    ('to = "no address", raw = "From: a@gate.test\\n\\n"', {}, "E_VALIDATION_ERROR"),
+    ('from = "a@gate.test", text = "t"', {}, "1 to 50 recipients in to, cc and bcc, this one 0"),
+    ('from = "a@gate.test", to = "anna@dest.test"', {}, "give it a text, an html or a raw message"),
+    ('from = "a@gate.test", to = "anna@dest.test", text = "t", body = 1', {}, "unknown field 'body'"),
+    ('from = "a@gate.test", to = "anna@dest.test", text = "t", subject = "a\\r\\nBcc: x@y"', {}, "line end"),
+    ('from = "a@gate.test", to = "anna@dest.test", text = "t", headers = { ["X-A"] = "b\\nc: d" }', {}, "line end"),
+    ('from = "a@gate.test", to = "anna@dest.test\\nBcc: x@y.test", text = "t"', {}, "no address"),
+    ('from = "a@gate.test", to = "a <b@c.test>, <d@e.test>", text = "t"', {}, "is not one address"),
+    ('from = "a@gate.test", to = "anna@dest.test", text = "t", attachments = { { content = "x", disposition = "y" } }',
+     {}, "the disposition of an attachment"),
+    ('raw = "From: a@gate.test\\n\\n", to = "anna@dest.test", subject = "s"', {}, "'subject' is part of it"),
+]
+
+
+@pytest.mark.parametrize("fields, binding, told", NOT_SENT)
+def test_what_may_not_be_sent_is_not(bound, destination, fields, binding, told):
+    answer, mails = sent_by(bound, destination, f"""
+        local ok, err = pcall(env.EMAIL.send, env.EMAIL, {{ {fields} }})
+        return ok, type(err) == "table" and err.code or "", err""", 0, **binding)
+    assert answer.startswith("false") and told in answer
+    assert mails == []
+
+
+def test_a_message_sent_is_an_action(bound, destination):
+    gateway = bound("""
+        local function send() env.EMAIL:send { from = "a@gate.test", to = "anna@dest.test", text = "t" } end
+        send() send()
+        local ok, err = pcall(send)
+        return ok, err.code""", send={"EMAIL": {}}, limits={"actions": 2})
+    assert ask(gateway) == "false | E_TOO_MANY_ACTIONS"
