@@ -210,6 +210,13 @@ struct bindings *bindings_open(unsigned host_count)
     return bindings;
 }
 
+struct store_kv *bindings_memory(struct bindings *bindings, struct err *err)
+{
+    if (!bindings->memory)
+        bindings->memory = store_kv_open_memory(err);
+    return bindings->memory;
+}
+
 void bindings_close(struct bindings *bindings)
 {
     if (!bindings)

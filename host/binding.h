@@ -18,6 +18,7 @@
 struct config;
 struct config_worker;
 struct router;
+struct store_kv;
 struct trail;
 
 enum binding_kind { BINDING_KV, BINDING_LIMITER, BINDING_SEND, BINDING_KIND_COUNT };
@@ -76,3 +77,5 @@ struct bindings;
 struct bindings *bindings_open(unsigned host_count);
 /* When no worker runs any more; in a task. NULL is ignored. */
 void bindings_close(struct bindings *bindings);
+/* Where KV is kept when there is no store: in memory, from the first call on. NULL with the reason. */
+struct store_kv *bindings_memory(struct bindings *bindings, struct err *err);

@@ -22,10 +22,10 @@ static struct store_kv *open_kv(struct binding_request *request)
     struct err err = {0};
     if (router->store)
         return store_kv_of(router->store);
-    if (router->bindings && !router->bindings->memory)
-        router->bindings->memory = store_kv_open_memory(&err);
-    if (router->bindings && router->bindings->memory)
-        return router->bindings->memory;
+    struct store_kv *memory =
+        router->bindings ? bindings_memory(router->bindings, &err) : NULL;
+    if (memory)
+        return memory;
     binding_fail(request, "E_STORE", "nothing is kept here: %s", err.text);
     return NULL;
 }
