@@ -46,13 +46,15 @@ static const struct cli_flag *find_flag(const struct cli_arguments *arguments,
 }
 
 /* NULL: there is no room for one more. */
-static const char **place_of_value(struct cli_arguments *arguments,
+static const char **place_of_value(const struct cli_arguments *arguments,
                                    const struct cli_flag *flag)
 {
-    if (flag->value != arguments->repeated)
-        return flag->value;
-    bool has_room = arguments->repeated_count < arguments->repeated_max;
-    return has_room ? &arguments->repeated[arguments->repeated_count++] : NULL;
+    for (size_t i = 0; i < arguments->list_count; i++) {
+        struct cli_list *list = &arguments->lists[i];
+        if (flag->value == list->values)
+            return list->count < list->max ? &list->values[list->count++] : NULL;
+    }
+    return flag->value;
 }
 
 int cli_arguments_read(const struct cli_command *command, struct cli_arguments *arguments,

@@ -41,16 +41,20 @@ struct cli_flag {
     const char **value; /* set when given; for a flag that stands alone, to its name */
 };
 
+/* The flag whose `value` is the first of these fills all of them, in order. */
+struct cli_list {
+    const char **values;
+    size_t max, count;
+};
+
 struct cli_arguments {
     const struct cli_flag *flags;
     size_t flag_count;
     const char **positional; /* filled, in order */
     size_t positional_max;
     size_t positional_count;
-    /* Of the flag whose `value` is the first of these, every one is kept, not only the last. */
-    const char **repeated;
-    size_t repeated_max;
-    size_t repeated_count;
+    struct cli_list *lists; /* of flags that may be given several times */
+    size_t list_count;
     void (*more_help)(void); /* printed after the flags by --help; may be NULL */
 };
 

@@ -12,29 +12,61 @@
 #include "cli/run_trial.h"
 
 #define MESSAGE_BYTES_MAX ((size_t)256 * 1024 * 1024)
-#define UPSTREAMS_MAX     32
+#define LIST_MAX          32
 #define EXIT_MISTAKE      2
 
 struct asked {
     const char *script, *file, *from, *to, *auth, *spam_score;
-    const char *upstreams[UPSTREAMS_MAX];
-    size_t upstream_count;
+    const char *upstreams[LIST_MAX], *variables[LIST_MAX], *namespaces[LIST_MAX];
+    size_t upstream_count, variable_count, namespace_count;
 };
 
 static int run(void *arg)
 {
     struct trial *trial = arg;
     enum worker_result result;
-    size_t at = 0;
-    struct str name;
-    void *worker;
     status_log_level(STR("off"));
     config_start_workers(trial->config, NULL);
-    table_next(trial->config->workers, &at, &name, &worker);
-    trial->worker = ((struct config_worker *)worker)->worker;
+    trial->bindings = bindings_open(1);
     cli_json_print(trial_run(trial, &result));
     worker_stop_all();
+    bindings_close(trial->bindings);
     return result == WORKER_OK || result == WORKER_REJECTED ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* "NAME=VALUE" */
+static int set_variables(const struct asked *asked, struct worker_options *options,
+                         struct arena *arena, struct err *err)
+{
+    options->variables = arena_array(arena, struct worker_variable, asked->variable_count);
+    options->variable_count = asked->variable_count;
+    for (size_t i = 0; i < asked->variable_count; i++) {
+        struct str rest = str_of(asked->variables[i]);
+        if (str_index(rest, '=') <= 0)
+            return err_set(err, -EINVAL, "--env \"%s\" is not NAME=VALUE",
+                           asked->variables[i]);
+        options->variables[i].name = str_cut(&rest, '=');
+        options->variables[i].value = rest;
+    }
+    return 0;
+}
+
+static int set_environment(const struct asked *asked, struct trial *trial, struct err *err)
+{
+    size_t at = 0;
+    struct str name;
+    void *found;
+    table_next(trial->config->workers, &at, &name, &found);
+    struct config_worker *worker = found;
+    struct arena *arena = trial->config->arena;
+    struct binding *bindings = arena_array(arena, struct binding, asked->namespace_count);
+    for (size_t i = 0; i < asked->namespace_count; i++) {
+        bindings[i].kind = BINDING_KV;
+        bindings[i].name = bindings[i].space = str_of(asked->namespaces[i]);
+    }
+    trial_set_bindings(worker, bindings, asked->namespace_count, arena);
+    trial->worker = worker;
+    return set_variables(asked, &worker->options, arena, err);
 }
 
 static int read_message(const struct asked *asked, struct message *message, struct err *err)
@@ -57,7 +89,7 @@ static int read_spam_score(const char *text, double *score, struct err *err)
 static int read_trial(const struct asked *asked, struct trial *trial, struct err *err)
 {
     struct message *message = trial->message;
-    if (read_message(asked, message, err) < 0 ||
+    if (set_environment(asked, trial, err) < 0 || read_message(asked, message, err) < 0 ||
         trial_read_envelope(trial, str_of(asked->from), str_of(asked->to), err) < 0 ||
         read_spam_score(asked->spam_score, &trial->spam_score, err) < 0 ||
         (asked->auth && trial_read_auth(trial, str_of(asked->auth), err) < 0))
@@ -102,6 +134,7 @@ static void print_more_help(void)
         "permerror."
         "\n\nAn upstream is whoever takes what the worker forwards or replies; each answers"
         "\n\"250 2.0.0 captured\" unless --upstream says another reply for its address."
+        "\n\nWhat the worker leaves in KV is printed as `kv`."
         "\n\nExit code: 0 the worker decided (accepted or refused the message), 1 it "
         "failed or"
         "\ndoes not load, 2 a mistake in the arguments.");
@@ -117,17 +150,23 @@ int cli_run(const struct cli_command *command, int argc, char **argv)
         {"--auth", "CHECK=RESULT,…",
          "what was verified: dmarc=pass,spf=fail,dkim=,arc=", &asked.auth},
         {"--spam-score", "SCORE", "message.spamScore, 0 to 5", &asked.spam_score},
+        {"--env", "NAME=VALUE", "a variable in env; repeatable", asked.variables},
+        {"--kv", "NAME", "a KV namespace in env, empty at first; repeatable",
+         asked.namespaces},
         {"--upstream", "ADDRESS=REPLY",
          "what the next hop of an address says: me@dest.test=\"550 5.1.1 gone\"; "
          "repeatable",
          asked.upstreams},
     };
+    struct cli_list lists[] = {{asked.upstreams, LIST_MAX, 0},
+                               {asked.variables, LIST_MAX, 0},
+                               {asked.namespaces, LIST_MAX, 0}};
     struct cli_arguments arguments = {.flags = flags,
                                       .flag_count = sizeof flags / sizeof *flags,
                                       .positional = positional,
                                       .positional_max = 2,
-                                      .repeated = asked.upstreams,
-                                      .repeated_max = UPSTREAMS_MAX,
+                                      .lists = lists,
+                                      .list_count = 3,
                                       .more_help = print_more_help};
     int exit_code;
     if (cli_arguments_read(command, &arguments, argc, argv, &exit_code) < 0)
@@ -140,6 +179,8 @@ int cli_run(const struct cli_command *command, int argc, char **argv)
     }
     asked.script = positional[0];
     asked.file = positional[1];
-    asked.upstream_count = arguments.repeated_count;
+    asked.upstream_count = lists[0].count;
+    asked.variable_count = lists[1].count;
+    asked.namespace_count = lists[2].count;
     return try_script(&asked);
 }

@@ -99,6 +99,9 @@ static json_t *report_of(const struct captured *captured, const struct passage *
         json_object_set_new(report, "rejectReason", cli_json_bytes(outcome->text));
     else if (outcome->result != WORKER_OK)
         json_object_set_new(report, "error", cli_json_bytes(outcome->text));
+    const struct trial *trial = captured->trial;
+    json_object_set_new(report, "kv",
+                        trial_kv(trial->worker, trial->bindings, trial->message->arena));
     if (outcome->traceback.length)
         json_object_set_new(report, "traceback", cli_json_bytes(outcome->traceback));
     return report;
@@ -109,6 +112,7 @@ json_t *trial_run(struct trial *trial, enum worker_result *result)
     struct captured captured = {trial, json_array(), json_array()};
     struct router router = {.config = trial->config,
                             .delivery = delivery_open_capture(capture, &captured),
+                            .bindings = trial->bindings,
                             .is_reply_unchecked = !trial->is_verified};
     struct passage *passage = passage_new(&router, trial->message);
     route_verify_message(passage);
@@ -122,7 +126,7 @@ json_t *trial_run(struct trial *trial, enum worker_result *result)
     struct smtp_recipient recipient = {.mailbox = trial->recipient};
     struct outcome outcome = {.recipient = &recipient};
     struct reply reply =
-        route_through_worker(passage, &outcome, &match, trial->worker, &ended);
+        route_through_worker(passage, &outcome, &match, trial->worker->worker, &ended);
     while (passage->references > 1) /* waitUntil functions */
         task_sleep(POLL_MS);
     *result = ended.result;

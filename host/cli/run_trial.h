@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "binding.h"
 #include "config.h"
 
 #include "auth/verdict.h"
@@ -22,8 +23,9 @@ struct trial_upstream {
 
 struct trial {
     struct config *config;
-    struct worker *worker;
-    struct message *message; /* with its envelope's sender and client */
+    const struct config_worker *worker; /* one of its workers */
+    struct bindings *bindings;          /* what these keep */
+    struct message *message;            /* with its envelope's sender and client */
     struct mailbox recipient;
     struct rule_capture *captures;
     size_t capture_count;
@@ -42,7 +44,15 @@ int trial_read_upstream(struct trial *trial, struct str text, struct err *err);
 int trial_read_envelope(struct trial *trial, struct str from, struct str to,
                         struct err *err);
 
+/* Instead of those that host.yaml describes; the array is kept. Before the worker is made. */
+void trial_set_bindings(struct config_worker *worker, struct binding *bindings,
+                        size_t count, struct arena *arena);
+/* What is in the worker's KV: [{ binding, key, value, metadata?, expiration? }]. */
+json_t *trial_kv(const struct config_worker *worker, struct bindings *bindings,
+                 struct arena *arena);
+
 /* Runs it, in a task, and waits for waitUntil functions too. What came of it:
  *   { outcome, rejectReason?, error?, traceback?, cpuUs, smtpReply: { code, enhanced, text },
- *     forwards: [{ to, headers, upstream }], replies: [{ to, raw, upstream }], log: [{ level, text }] } */
+ *     forwards: [{ to, headers, upstream }], replies: [{ to, raw, upstream }], log: [{ level, text }],
+ *     kv: what trial_kv says afterwards } */
 json_t *trial_run(struct trial *trial, enum worker_result *result);

@@ -51,12 +51,14 @@ void test_session_run(const char *path, const char *filter, struct test_report *
 struct test_workers {
     const char *folder; /* where the scripts are */
     struct table *by_name;
+    struct bindings *bindings; /* what is kept from one message to the next */
 };
 
 void test_workers_open(struct test_workers *workers, const char *folder);
 /* The answer to { ask = "email", … } (lua/test/worker.lua), as JSON in the arena; or negative errno. */
 int test_workers_email(struct test_workers *workers, json_t *question, struct str raw,
                        struct arena *arena, struct str *answer, struct err *err);
+/* In a task. */
 void test_workers_close(struct test_workers *workers);
 
 /* The modules of lua/test, beside those that a script has; in the arena. */

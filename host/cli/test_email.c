@@ -8,14 +8,15 @@
 #include "cli/run_trial.h"
 #include "cli/test.h"
 #include "rules/problem.h"
+#include "store/kv.h"
 #include "worker/worker.h"
 
 #define MESSAGE_BYTES_MAX ((size_t)256 * 1024 * 1024)
 
 struct tested {
-    char *wanted; /* the variables and the time it has been made with, as JSON */
+    char *wanted; /* the env and the time it has been made with, as JSON */
     struct config *config;
-    struct worker *worker;
+    struct config_worker *worker; /* of the config, which releases it */
 };
 
 static struct str text_of(const json_t *object, const char *key)
@@ -28,15 +29,14 @@ static struct str text_of(const json_t *object, const char *key)
 
 void test_workers_open(struct test_workers *workers, const char *folder)
 {
-    *workers = (struct test_workers){.folder = folder, .by_name = table_new()};
+    *workers = (struct test_workers){
+        .folder = folder, .by_name = table_new(), .bindings = bindings_open(1)};
 }
 
 static void tested_free(struct tested *tested)
 {
     if (!tested)
         return;
-    if (tested->worker)
-        worker_release(tested->worker);
     config_release(tested->config);
     free(tested->wanted);
     free(tested);
@@ -50,6 +50,57 @@ void test_workers_close(struct test_workers *workers)
     while (table_next(workers->by_name, &at, &name, &tested))
         tested_free(tested);
     table_free(workers->by_name);
+    bindings_close(workers->bindings);
+}
+
+static const char *text_in(const json_t *object, const char *key, struct arena *arena)
+{
+    return arena_text(arena, text_of(object, key));
+}
+
+/* [{ name, kind, space?, limit?, periodMs? }] */
+static int set_bindings(struct config_worker *worker, const json_t *list,
+                        struct arena *arena, struct err *err)
+{
+    size_t i, count = json_array_size(list);
+    json_t *json;
+    struct binding *bindings = arena_array(arena, struct binding, count);
+    json_array_foreach(list, i, json)
+    {
+        struct str kind = text_of(json, "kind");
+        while (bindings[i].kind < BINDING_KIND_COUNT &&
+               !str_equal(binding_kind_name(bindings[i].kind), kind))
+            bindings[i].kind++;
+        if (bindings[i].kind == BINDING_KIND_COUNT)
+            return err_set(err, -EINVAL, "there are no bindings of kind %.*s",
+                           STR_ARG(kind));
+        bindings[i].name = str_of(text_in(json, "name", arena));
+        bindings[i].space = str_of(text_in(json, "space", arena));
+        bindings[i].limit = (uint32_t)json_integer_value(json_object_get(json, "limit"));
+        bindings[i].period_ms =
+            (uint64_t)json_integer_value(json_object_get(json, "periodMs"));
+    }
+    trial_set_bindings(worker, bindings, count, arena);
+    return 0;
+}
+
+/* What is in a namespace before its first message: { space: { key: value } } */
+static int fill_namespaces(const struct test_workers *workers, json_t *spaces,
+                           struct err *err)
+{
+    const char *space, *key;
+    json_t *pairs, *value;
+    json_object_foreach(spaces, space, pairs)
+    {
+        struct store_kv *kv = bindings_memory(workers->bindings, err);
+        json_object_foreach(pairs, key, value)
+        {
+            struct store_kv_pair pair = {.key = str_of(key), .value = text_of(pairs, key)};
+            if (!kv || store_kv_put(kv, str_of(space), &pair) < 0)
+                return err_set(err, -EIO, "KV: \"%s\" cannot be kept", key);
+        }
+    }
+    return 0;
 }
 
 static void set_variables(struct worker_options *options, json_t *env, struct arena *arena)
@@ -87,20 +138,27 @@ static int tested_load(struct tested *tested, const char *path, const json_t *qu
     struct str name;
     void *found;
     table_next(tested->config->workers, &at, &name, &found);
-    struct worker_options options = ((struct config_worker *)found)->options;
+    tested->worker = found;
+    struct worker_options *options = &tested->worker->options;
     struct arena *arena = tested->config->arena;
     const json_t *now = json_object_get(question, "now");
-    set_variables(&options, json_object_get(question, "env"), arena);
+    options->circuit.failures =
+        0; /* each message is tried, whatever became of those before */
+    set_variables(options, json_object_get(question, "env"), arena);
     if (now)
-        set_clock(&options, json_number_value(now), arena);
-    tested->worker = worker_new(&options);
+        set_clock(options, json_number_value(now), arena);
+    if (set_bindings(tested->worker, json_object_get(question, "bindings"), arena, err) < 0)
+        return err->code;
+    config_start_workers(tested->config, NULL);
     return 0;
 }
 
 static char *wanted_by(const json_t *question)
 {
-    json_t *wanted = json_pack("{s:O?, s:O?}", "env", json_object_get(question, "env"),
-                               "now", json_object_get(question, "now"));
+    json_t *wanted =
+        json_pack("{s:O?, s:O?, s:O?}", "env", json_object_get(question, "env"), "now",
+                  json_object_get(question, "now"), "bindings",
+                  json_object_get(question, "bindings"));
     char *text = json_dumps(wanted, JSON_SORT_KEYS | JSON_COMPACT);
     json_decref(wanted);
     return text;
@@ -225,9 +283,13 @@ int test_workers_email(struct test_workers *workers, json_t *question, struct st
     struct tested *tested = find_tested(workers, question, arena, err);
     if (!tested)
         return err->code;
-    struct trial trial = {
-        .config = tested->config, .worker = tested->worker, .message = message_new()};
+    struct trial trial = {.config = tested->config,
+                          .worker = tested->worker,
+                          .bindings = workers->bindings,
+                          .message = message_new()};
     int result = read_trial(&trial, question, raw, err);
+    if (result == 0)
+        result = fill_namespaces(workers, json_object_get(question, "namespaces"), err);
     if (result == 0)
         *answer = run_to_end(&trial, arena);
     message_release(trial.message);

@@ -211,6 +211,7 @@ static struct worker *make_worker(const struct config_worker *file, struct arena
     options.source = str_of(arena_printf(arena, "return require \"test.runner\" \"%.*s\"",
                                          STR_ARG(file->options.name)));
     options.limits = limits;
+    options.circuit.failures = 0; /* a test that fails must not keep others from running */
     return worker_new(&options);
 }
 

@@ -1,7 +1,7 @@
 -- What tests make up: messages, and the time.
 local mime = require "mime"
 
-local error, pairs, tostring, type = error, pairs, tostring, type
+local error, pairs, setmetatable, tostring, type = error, pairs, setmetatable, tostring, type
 
 local fake = {}
 
@@ -85,6 +85,41 @@ function fake.message(fields)
     captures = fields.captures or {},
     client = fields.client or {},
   }
+end
+
+-- What worker:email() takes in env for a binding, in place of a text.
+local bindings = setmetatable({}, { __mode = "k" })
+local space_count = 0
+
+local function binding(fields)
+  local object = {}
+  bindings[object] = fields
+  return object
+end
+
+-- A KV namespace in memory, with these pairs in it. The same object is the same namespace in all messages of
+-- a test, for all its workers.
+function fake.kv(values)
+  local texts = {}
+  for key, value in pairs(values or {}) do
+    texts[tostring(key)] = tostring(value)
+  end
+  space_count = space_count + 1
+  return binding { kind = "kv", space = tostring(space_count), pairs = texts }
+end
+
+-- A limiter as in host.yaml: `limit` calls in `period` seconds, for each key. Time is the real one.
+function fake.limiter(options)
+  options = options or {}
+  if type(options.limit) ~= "number" or type(options.period) ~= "number" then
+    error("fake.limiter: write { limit = 10, period = 60 }", 2)
+  end
+  return binding { kind = "limiter", limit = options.limit, periodMs = options.period * 1000 }
+end
+
+-- Nil for what is no binding.
+function fake.binding(object)
+  return bindings[object]
 end
 
 local os_time, os_date = os.time, os.date

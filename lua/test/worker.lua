@@ -32,6 +32,33 @@ local function texts_by_name(values)
   return next(texts) and texts or nil
 end
 
+-- The variables among what a test has put into env, its bindings, and what is in namespaces that no message
+-- has seen yet.
+local function parts_of(env)
+  local variables, bindings, namespaces = {}, {}, {}
+  for name, value in pairs(env or {}) do
+    local fields = fake.binding(value)
+    if fields then
+      bindings[#bindings + 1] = {
+        name = name,
+        kind = fields.kind,
+        space = fields.space,
+        limit = fields.limit,
+        periodMs = fields.periodMs,
+      }
+      if fields.pairs then
+        namespaces[fields.space], fields.pairs = fields.pairs, nil
+      end
+    else
+      variables[name] = value
+    end
+  end
+  table.sort(bindings, function(a, b)
+    return a.name < b.name
+  end)
+  return texts_by_name(variables), bindings, next(namespaces) and namespaces or nil
+end
+
 local function check_options(options)
   if type(options) ~= "table" then
     error("worker:email: the options must be a table, got " .. type(options), 3)
@@ -49,6 +76,11 @@ local function result_of(report)
   for _, reply in ipairs(report.replies) do
     setmetatable(reply, Reply)
   end
+  local kv = {}
+  for _, pair in ipairs(report.kv) do
+    kv[pair.binding] = kv[pair.binding] or {}
+    kv[pair.binding][pair.key] = pair.value
+  end
   return {
     outcome = report.outcome,
     forwards = report.forwards,
@@ -58,23 +90,27 @@ local function result_of(report)
     traceback = report.traceback,
     logs = report.log,
     reply = report.smtpReply,
+    kv = kv,
     cpuUs = report.cpuUs,
   }
 end
 
 -- Gives the worker a message, waits until it is done with it (waitUntil functions included) and returns
--- { outcome, forwards, replies, rejectReason, logs, reply, error, traceback }.
+-- { outcome, forwards, replies, rejectReason, logs, reply, error, traceback, kv }.
 function Worker:email(message, options)
   options = options or {}
   check_options(options)
   if type(message) ~= "table" or not message.raw then
     error("worker:email: the message is what fake.message{ … } makes", 2)
   end
+  local variables, bindings, namespaces = parts_of(options.env)
   local report = host.ask({
     ask = "email",
     worker = self.name,
     now = fake.clock(),
-    env = texts_by_name(options.env),
+    env = variables,
+    bindings = bindings,
+    namespaces = namespaces,
     upstreams = pairs_as_texts(options.upstream),
     from = message.from,
     to = message.to,

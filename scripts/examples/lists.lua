@@ -28,7 +28,7 @@ return {
     elseif is_on(env.BLOCK, message.from) then
       return message:setReject "mail from you is not wanted here"
     elseif is_on(env.ALLOW, message.from) then
-      -- Somebody uses the name of one we trust: said openly, so that a friend whose set-up is broken learns it.
+      -- Somebody uses the name of one we trust: said openly, so that a friend with a broken set-up knows.
       return message:setReject "your domain's DMARC policy does not let this message pass"
     end
 

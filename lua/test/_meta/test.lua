@@ -38,7 +38,7 @@ local WorkerUnderTest = {}
 function WorkerUnderTest:email(message, options) end
 
 ---@class EmailOptions
----@field env? table<string, string|number|boolean> The worker's variables.
+---@field env? table<string, string|number|boolean|FakeBinding> The worker's variables and bindings.
 ---@field upstream? table<string, string> What the next hop of an address says: "550 5.1.1 gone".
 
 ---@class EmailResult
@@ -50,6 +50,7 @@ function WorkerUnderTest:email(message, options) end
 ---@field error? string "support.lua:12: …"
 ---@field traceback? string
 ---@field logs { level: string, text: string }[]
+---@field kv table<string, table<string, string>> What is in each KV namespace now: result.kv.TICKETS["17"].
 ---@field cpuUs number
 
 ---@class TestForward
@@ -74,6 +75,19 @@ function fake.message(fields) end
 ---Sets the clock of this test and of its workers, which stands still then.
 ---@param seconds? number Since 1970; nil: the clock runs.
 function fake.now(seconds) end
+
+---A KV namespace in memory, with these pairs in it at first. The same object is the same namespace in all
+---messages of a test, for all its workers.
+---@param values? table<string, string|number>
+---@return FakeBinding
+function fake.kv(values) end
+
+---A limiter, as host.yaml describes one. Its time is the real one, whatever fake.now says.
+---@param options { limit: integer, period: number } So many calls in so many seconds, for each key.
+---@return FakeBinding
+function fake.limiter(options) end
+
+---@class FakeBinding
 
 ---@class FakeMessage
 
