@@ -33,12 +33,47 @@ static int check_pages(struct store_database *database, struct err *err)
     return database->is_corrupt ? -EBADMSG : result;
 }
 
-int store_salvage_check(struct store_database *database, const char *path, bool thoroughly,
+/* By what texts SQLite reads the tables; sqlite3_free. */
+static char *read_schema(sqlite3 *handle)
+{
+    sqlite3_stmt *statement = NULL;
+    char *text = NULL;
+    sqlite3_prepare_v2(handle,
+                       "SELECT group_concat(type || name || tbl_name || ifnull(sql, ''))"
+                       " FROM (SELECT * FROM sqlite_schema ORDER BY type, name)",
+                       -1, &statement, NULL);
+    if (statement && sqlite3_step(statement) == SQLITE_ROW)
+        text = sqlite3_mprintf("%s", sqlite3_column_text(statement, 0));
+    sqlite3_finalize(statement);
+    return text;
+}
+
+/* An integrity check believes those texts, whatever they say. */
+static int check_schema(struct store_database *database, const struct store_schema *schema,
                         struct err *err)
+{
+    struct store_database fresh = {0};
+    sqlite3_open_v2(":memory:", &fresh.handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+                    NULL);
+    int result = store_schema_migrate(&fresh, schema, err);
+    char *wanted = read_schema(fresh.handle), *found = read_schema(database->handle);
+    if (result == 0 && (!wanted || !found || strcmp(wanted, found) != 0))
+        result = err_set(err, -EBADMSG, "its tables are not as they were made");
+    sqlite3_free(wanted);
+    sqlite3_free(found);
+    store_database_close(&fresh);
+    return result;
+}
+
+int store_salvage_check(struct store_database *database, const char *path,
+                        const struct store_schema *schema, bool thoroughly, struct err *err)
 {
     struct stat file;
     if (stat(path, &file) < 0)
         return err_set(err, -errno, "%s: %s", path, strerror(errno));
+    int result = check_schema(database, schema, err);
+    if (result < 0)
+        return result;
     return thoroughly || file.st_size <= CHECKED_BYTES ? check_pages(database, err) : 0;
 }
 

@@ -14,7 +14,8 @@ struct store_salvage {
 
 /* Whether all that is cheap to look at is sound, or, `thoroughly`, everything: 0, -EBADMSG, or another negative errno
  * value. */
-int store_salvage_check(struct store_database *database, const char *path, bool thoroughly,
+int store_salvage_check(struct store_database *database, const char *path,
+                        const struct store_schema *schema, bool thoroughly,
                         struct err *err);
 
 /* The database, which nobody has open, is opened anew, in the present schema, with the rows that could be read. */

@@ -80,8 +80,9 @@ static int open_and_check(struct store *store, struct store_database *database,
     if (result == 0)
         result = store_schema_migrate(database, schema, err);
     if (result == 0 && store_shared_is_alone(store->shared))
-        result = store_salvage_check(
-            database, path, store_shared_get(store->shared, STORE_FLAG_SUSPECT), err);
+        result =
+            store_salvage_check(database, path, schema,
+                                store_shared_get(store->shared, STORE_FLAG_SUSPECT), err);
     return result;
 }
 

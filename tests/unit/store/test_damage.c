@@ -267,6 +267,17 @@ STORE_TEST(a_broken_index_costs_no_mail)
     }
 }
 
+STORE_TEST(a_column_of_another_name_costs_no_mail)
+{
+    add("entry1", "ben@dest.test");
+    execute("PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, "
+            "'ret INTEGER', 'rut INTEGER') WHERE name = 'message'");
+    reopen();
+    assert_int_equal(fixture.report_count, 1);
+    assert_int_equal(claim_all("one").count, 1);
+    assert_int_equal(read_message("entry1"), 0);
+}
+
 STORE_TEST(a_broken_activity_log_is_set_aside_too)
 {
     add("a", "ben@dest.test");
@@ -365,6 +376,7 @@ int main(void)
         store_test(what_is_no_database_is_set_aside),
         store_test(what_can_be_read_of_a_broken_database_is_taken_over),
         store_test(a_broken_index_costs_no_mail),
+        store_test(a_column_of_another_name_costs_no_mail),
         store_test(a_broken_activity_log_is_set_aside_too),
         store_test(nothing_is_set_aside_under_another_host),
         store_test(a_newer_database_is_refused),
