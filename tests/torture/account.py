@@ -113,7 +113,10 @@ class Account:
         yield from self.service.problems
         for line in self.service.crashes():
             yield "a host crashed: " + line
-        for arrivals in self.by_leg.values():
+        legs = {leg for mail in self.mails.values() for leg in mail.legs()}
+        for leg, arrivals in self.by_leg.items():
+            if leg not in legs:
+                yield f"{leg[0]} came to {leg[1]}, whom it was not for"
             for arrival in arrivals:
                 if not arrival.is_intact:
                     yield f"{arrival.token} to {arrival.recipient} was changed on its way"

@@ -66,6 +66,15 @@ def flip_content(store, lot):
     return {token.decode()}
 
 
+def change_recipient(store, lot):
+    """A bit of the address that a leg goes to, in its row and in indexes."""
+    path = store / "queue.db"
+    content = path.read_bytes()
+    address = lot.choice([b"a@d1.test", b"b@d1.test", b"c@d2.test"])
+    changed = bytes([address[0] ^ 0x10]) + address[1:]
+    path.write_bytes(content.replace(address, changed))
+
+
 def flip_anywhere(store, lot):
     path = store / "queue.db"
     flip(path, lot.randrange(path.stat().st_size), lot)
@@ -87,7 +96,8 @@ def shorten_database(store, lot):
 
 
 WAYS = {"flip-in-file": damage_file(flip_in_file), "shorten": damage_file(shorten), "lengthen": damage_file(lengthen),
-        "remove": damage_file(remove), "flip-content": flip_content, "flip-anywhere": flip_anywhere,
+        "remove": damage_file(remove), "flip-content": flip_content, "change-recipient": change_recipient,
+        "flip-anywhere": flip_anywhere,
         "overwrite-page": overwrite_page, "shorten-database": shorten_database}
 ROUNDS = 20
 

@@ -52,7 +52,10 @@ async def torture(options, folder):
 
 def main():
     options = parse_arguments()
-    os.environ["POSTERN"] = str(options.build.resolve() / "postern")
+    build = options.build.resolve()
+    os.environ["POSTERN"] = str(build / "postern")
+    if not os.access(build / "postern", os.X_OK) or not (build / "faults.so").is_file():
+        sys.exit(f"torture: {build} lacks postern or faults.so: build both, as ./do torture does")
     if options.short:
         options.seconds = options.seconds or 10
         options.points = options.points or 10
