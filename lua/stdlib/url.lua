@@ -16,6 +16,7 @@ local byte, char, find, gsub, lower, match, sub =
 local concat = table.concat
 
 local URL_BYTES_MAX = 65536
+local HOST_BYTES_MAX = 1024
 
 local default_ports = { http = 80, https = 443, ws = 80, wss = 443, ftp = 21 }
 
@@ -88,6 +89,9 @@ end
 
 -- In normal form, or nil and the reason.
 local function normal_host(host)
+  if #host > HOST_BYTES_MAX then
+    return nil, "its host is no domain name"
+  end
   local address = match(host, "^%[(.*)%]$")
   if address then
     if not is_ipv6(address) then

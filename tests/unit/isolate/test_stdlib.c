@@ -32,10 +32,11 @@ static void test_module(const char *path)
     char *source = read_file(path);
     char *check = read_file("tests/unit/isolate/stdlib/check.lua");
     print_message("%s\n", path);
-    const char *report = run_script_with(&(struct load){
-        .source = source, .modules = {{"check", check}}, .cpu_soft_ms = 30000,
-        .cpu_hard_ms = 40000,
-        .log_bytes_max = 60000});
+    const char *report = run_script_with(&(struct load){.source = source,
+                                                        .modules = {{"check", check}},
+                                                        .cpu_soft_ms = 30000,
+                                                        .cpu_hard_ms = 40000,
+                                                        .log_bytes_max = 60000});
     assert_string_equal(report, "ok\nend\n");
     free(check);
     free(source);

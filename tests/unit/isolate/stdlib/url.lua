@@ -55,6 +55,7 @@ return check.worker {
       { "http://a..b/", wanted = "its host is no domain name" },
       { "http://-a.test/", wanted = "its host is no domain name" },
       { "http://h%2f.test/", wanted = "its host is no domain name" },
+      { "http://" .. ("1"):rep(60000) .. "x", wanted = "its host is no domain name" },
       { "http://" .. ("a"):rep(70000), wanted = "it is longer than 65536 bytes" },
     })
     check.same(url.parse("http://[::ffff:192.0.2.1]/").host, "[::ffff:192.0.2.1]")
