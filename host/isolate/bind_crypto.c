@@ -58,7 +58,7 @@ static int hmac(lua_State *lua)
 static int random_bytes(lua_State *lua)
 {
     lua_Number wanted = luaL_checknumber(lua, 1);
-    if (!(wanted >= 0 && wanted <= RANDOM_BYTES_MAX && wanted == (size_t)wanted))
+    if (!(wanted >= 0 && wanted <= RANDOM_BYTES_MAX && wanted == (int)wanted))
         return raise_error(lua, "crypto.random: the count must be 0 to %d",
                            RANDOM_BYTES_MAX);
     struct text out;
