@@ -93,7 +93,7 @@ async def relieve(faults, sending):
 
 
 async def run_scenario(folder, fault=None, **host):
-    """Returns the sum and how often the disk was asked for something of the fault's kinds."""
+    """Returns the sum, how often the disk was asked for something of the fault's kinds, and how often it failed."""
     run = Run(folder, softly=soft_failures(), **host)
     await run.open()
     faults = run.service.faults
@@ -103,7 +103,7 @@ async def run_scenario(folder, fault=None, **host):
     sending = asyncio.create_task(send_scenario(run.senders))
     if fault and fault.get("last"):
         await relieve(faults, sending)
-    return await run.finish([sending]), faults["count"]
+    return await run.finish([sending]), faults["count"], faults["faults"]
 
 
 def spread(count, points):
@@ -119,22 +119,21 @@ class Series:
     def __init__(self, folder):
         self.folder = folder
         self.total = Sum()
-        self.runs = 0
         self.places = asyncio.Semaphore(AT_A_TIME)
 
     async def run(self, name, fault=None, **host):
         async with self.places:
-            total, count = await run_scenario(self.folder / name, fault, **host)
+            total, count, faults = await run_scenario(self.folder / name, fault, **host)
         self.total += total
-        self.runs += 1
         if total.is_good:
             shutil.rmtree(self.folder / name)
-        return count
+        return count, faults
 
     async def run_at_each(self, name, action, kinds, points, lasting=False, **host):
         """The fault at each of the calls of these kinds that the scenario makes without it."""
-        count = await self.run(f"{name}-0", {"action": NONE, "first": 0, "kinds": kinds}, **host)
+        count, _ = await self.run(f"{name}-0", {"action": NONE, "first": 0, "kinds": kinds}, **host)
         faults = {n: {"action": action, "first": n, "last": FOREVER if lasting else None, "kinds": kinds}
                   for n in spread(count, points)}
-        await asyncio.gather(*(self.run(f"{name}-{n}", fault, **host) for n, fault in faults.items()))
-        print(f"  {name}: at {len(faults)} of {count} calls", flush=True)
+        done = await asyncio.gather(*(self.run(f"{name}-{n}", fault, **host) for n, fault in faults.items()))
+        reached = sum(1 for _, made in done if made)
+        print(f"  {name}: at {reached} of {count} calls", flush=True)
