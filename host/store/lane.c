@@ -192,6 +192,7 @@ static int serve_lane(void *arg)
     task_stage(lane->is_writing ? "writing to the store" : "reading from the store");
     while (lane->first) {
         struct batch batch = take_batch(lane);
+        lane->batch_count++;
         task_work(lane->is_writing ? write_batch : read_batch, &batch);
         tell_failure(lane, batch.result);
         wake_all(&batch);

@@ -27,6 +27,7 @@ struct store_lane {
     struct store_shared *shared; /* for the turn; NULL: no turns are taken */
     struct store_operation *first, *last;
     bool is_busy; /* its task lives */
+    size_t batch_count;
     /* Told, in the loop's thread, when a transaction as a whole has failed, or the database was found corrupt. */
     void (*failed)(void *arg, int result, bool is_corrupt);
     void *failed_arg;

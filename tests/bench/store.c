@@ -1,8 +1,7 @@
 /* postern-bench store: how many messages a second the store's queue takes, each waited for until it is on stable
- * storage, and, in turn with it, how many the disk would take: the same bytes appended to a file, with one fdatasync for
- * as many messages as there are tasks. Rates are medians over the rounds, and the ratio is that of each round. */
-#include "store/store.h"
-
+ * storage, and, in turn with it, how many the disk would take: as many bytes (content and envelope) appended to a file
+ * beside the store, with one fdatasync for as many messages as the store committed at once (`group`, on average). Rates
+ * are medians over the rounds, and the ratio is that of each round. */
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -15,6 +14,7 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "base/task.h"
+#include "store/internal.h"
 
 #define TASKS_MAX  10000
 #define ROUNDS_MAX 99
@@ -27,6 +27,7 @@ struct store_load {
     size_t left, next_id;
     double store_rates[ROUNDS_MAX], disk_rates[ROUNDS_MAX], ratios[ROUNDS_MAX];
     double store_cpu_seconds;
+    size_t group, envelope_bytes; /* of the last round, of the last message */
 };
 
 static void read_options(struct store_load *load, int argc, char **argv)
@@ -48,6 +49,13 @@ static void read_options(struct store_load *load, int argc, char **argv)
     if (!load->directory || load->tasks > TASKS_MAX || load->rounds > ROUNDS_MAX)
         bench_die("store needs --directory, at most %d tasks and %d rounds", TASKS_MAX,
                   ROUNDS_MAX);
+}
+
+static size_t count_bytes(const struct store_message *message, const struct store_leg *leg)
+{
+    return message->id.length + message->reverse_path.length + message->return_path.length +
+           message->activity_id.length + leg->recipient.length + leg->destination.length +
+           leg->original.length + leg->last_reply.length + leg->last_peer.length;
 }
 
 static int add_messages(void *arg)
@@ -74,6 +82,7 @@ static int add_messages(void *arg)
                                 .attempts = 1,
                                 .last_reply = STR("451 4.3.0 come again later"),
                                 .last_peer = STR("mx.d.test [192.0.2.1]:25")};
+        load->envelope_bytes = count_bytes(&message, &leg);
         int result = store_queue_add(load->store, &message, &leg, 1);
         if (result < 0)
             bench_die("store_queue_add: %s", strerror(-result));
@@ -92,11 +101,14 @@ static double measure_store(struct store_load *load)
     for (size_t i = 0; i < load->tasks; i++)
         jobs[i] = (struct task_job){.fn = add_messages, .arg = load};
     load->left = load->messages;
+    size_t groups = load->store->queue_writer.batch_count;
     double cpu = bench_cpu_seconds();
     uint64_t begin_ns = bench_now_ns();
     task_gather("bench.add", jobs, load->tasks);
     double rate = rate_since(load, begin_ns);
     load->store_cpu_seconds += bench_cpu_seconds() - cpu;
+    groups = load->store->queue_writer.batch_count - groups;
+    load->group = (load->messages + groups / 2) / groups;
     free(jobs);
     return rate;
 }
@@ -121,12 +133,12 @@ static double measure_disk(const struct store_load *load)
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0)
         bench_die("%s", path);
-    size_t group_max = load->tasks < load->messages ? load->tasks : load->messages;
-    char *group_bytes = mem_zero(group_max, load->bytes);
+    size_t bytes = load->bytes + load->envelope_bytes;
+    char *group_bytes = mem_zero(load->group, bytes);
     uint64_t begin_ns = bench_now_ns();
     for (size_t left = load->messages; left;) {
-        size_t group = left < group_max ? left : group_max;
-        write_group(fd, group_bytes, group * load->bytes);
+        size_t group = left < load->group ? left : load->group;
+        write_group(fd, group_bytes, group * bytes);
         left -= group;
     }
     double rate = rate_since(load, begin_ns);
@@ -148,8 +160,8 @@ static int measure(void *arg)
     if (!load->store)
         bench_die("%s", err.text);
     for (size_t i = 0; i < load->rounds; i++) {
-        load->disk_rates[i] = measure_disk(load);
         load->store_rates[i] = measure_store(load);
+        load->disk_rates[i] = measure_disk(load);
         load->ratios[i] = load->store_rates[i] / load->disk_rates[i];
     }
     store_close(load->store);
@@ -177,10 +189,11 @@ int bench_store(int argc, char **argv)
     load.content = (struct str){memory, load.bytes};
     loop_run_task("bench", measure, &load);
     printf("{\"tasks\": %zu, \"store_per_second\": %.1f, \"disk_per_second\": %.1f, "
-           "\"ratio\": %.4f, \"cpu_seconds\": %.3f}\n",
+           "\"ratio\": %.4f, \"group\": %zu, \"cpu_us_per_message\": %.1f}\n",
            load.tasks, median(load.store_rates, load.rounds),
            median(load.disk_rates, load.rounds), median(load.ratios, load.rounds),
-           load.store_cpu_seconds);
+           load.group,
+           load.store_cpu_seconds * 1e6 / (double)(load.rounds * load.messages));
     free(memory);
     return 0;
 }
