@@ -88,7 +88,7 @@ static bool take_frame(struct isolate *isolate, const struct wire_frame *frame)
  * character sets are files, so it is now or never; they cost a small isolate 0.6 MB and 4 ms. */
 static void open_charsets(const struct wire_frame *load)
 {
-    static const char *const words[] = {"mime", "parse"};
+    static const char *const words[] = {"mime", "parse", "attachments"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (str_find(load->payload, str_of(words[i])) >= 0)
             charset_open_all();

@@ -105,8 +105,11 @@ function message.forward(...)
   return settle("forward", native.wait_forward(...))
 end
 
-function message.reply(...)
-  return settle("reply", native.wait_reply(...))
+function message.reply(self, reply)
+  if type(reply) == "table" and reply.attachments ~= nil then
+    reply = native.require("mime_reply")(self, reply)
+  end
+  return settle("reply", native.wait_reply(self, reply))
 end
 
 local parsed = setmetatable({}, { __mode = "k" })

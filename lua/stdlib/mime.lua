@@ -11,6 +11,7 @@ local _, native = ...
 local address = require "mime_address"
 local build = require "mime_build"
 local text_of = require "mime_text"
+local time = require "time"
 
 local find, sub, gmatch, match = string.find, string.sub, string.gmatch, string.match
 local concat = table.concat
@@ -321,9 +322,15 @@ for key, name in pairs { to = "to", cc = "cc", bcc = "bcc", replyTo = "reply-to"
   end
 end
 
+-- What stands behind the zone is passed over.
+local function read_date(value)
+  local seconds = time.parse(value)
+  return seconds or (time.parse(match(sub(value, 1, 200), "^.-%d:%d%d[:%d]*%s*[+-]?%d*") or ""))
+end
+
 function mail_properties.date(mail)
   local value = first_field(mail, "date")
-  local seconds = value and text_of.date(value)
+  local seconds = value and read_date(value)
   if value and not seconds then
     note(mail, "its date is malformed")
   end

@@ -4,6 +4,7 @@
 -- table gives the same bytes.
 local _, native = ...
 local address = require "mime_address"
+local time = require "time"
 
 local find, sub, gsub = string.find, string.sub, string.gsub
 local gmatch, match = string.gmatch, string.match
@@ -18,10 +19,7 @@ local function fail(text, ...)
 end
 
 local function check(value, kind, what)
-  if type(value) ~= kind then
-    fail("%s must be a %s, got %s", what, kind, type(value))
-  end
-  return value
+  return native.check("mime.build: " .. what, value, kind)
 end
 
 local function check_keys(given, known, what)
@@ -100,7 +98,7 @@ local function date(value)
   if not (seconds >= 0 and seconds < 253402300800) then
     fail("date must be seconds since 1970, got %s", tostring(value))
   end
-  return os.date("!%a, %d %b %Y %H:%M:%S +0000", math.floor(seconds))
+  return time.formatEmail(math.floor(seconds))
 end
 
 local function own_headers(lines, headers)

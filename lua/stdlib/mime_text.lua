@@ -1,6 +1,5 @@
--- mime_text: what is written in the parts and fields of a message: flowed paragraphs (RFC 3676), dates
--- (RFC 5322 section 3.3), calendar entries (RFC 5545, lightly). For the module mime. Every function takes
--- what comes and is linear in it.
+-- mime_text: what is written in the parts and fields of a message: flowed paragraphs (RFC 3676),
+-- calendar entries (RFC 5545, lightly). For the module mime. Both take what comes and are linear in it.
 
 local find, sub, gsub, gmatch, match = string.find, string.sub, string.gsub, string.gmatch, string.match
 local concat = table.concat
@@ -24,60 +23,6 @@ local function unflow(text, is_delsp)
     open_depth = is_flowed and #quotes or nil
   end
   return concat(out) .. (ends_with_newline and "\n" or "")
-end
-
--- --- dates ---------------------------------------------------------------------------------------
-
-local DATE_BYTES_MAX = 200
-
-local months = {}
-for name in gmatch("jan feb mar apr may jun jul aug sep oct nov dec", "%a+") do
-  months[#months + 1] = name
-  months[name] = #months
-end
-
-local zones = {
-  EST = -300, EDT = -240, CST = -360, CDT = -300, MST = -420, MDT = -360, PST = -480, PDT = -420,
-}
-
-local function zone_minutes(zone)
-  local sign, hours, minutes = match(zone, "^([+-])(%d%d)(%d%d)$")
-  if not sign then
-    return zones[zone:upper()] or 0
-  end
-  return (sign == "-" and -1 or 1) * (tonumber(hours) * 60 + tonumber(minutes))
-end
-
--- Days since 1970 of a date in the Gregorian calendar.
-local function days(year, month, day)
-  local y = month <= 2 and year - 1 or year
-  local m = (month + 9) % 12
-  return 365 * y + math.floor(y / 4) - math.floor(y / 100) + math.floor(y / 400)
-    + math.floor((153 * m + 2) / 5) + day - 719469
-end
-
-local function full_year(year)
-  local number = tonumber(year)
-  if #year >= 4 then
-    return number
-  end
-  return number + (#year == 2 and number < 50 and 2000 or 1900)
-end
-
--- Seconds since 1970, or nil.
-local function date(value)
-  value = gsub(sub(value, 1, DATE_BYTES_MAX), "%b()", " ")
-  local day, month, year, hour, minute, second, zone =
-    match(value, "(%d%d?)[%s-]+(%a%a%a)%a*[%s-]+(%d%d%d?%d?)%s+(%d%d?)[:.](%d%d)[:.]?(%d*)%s*([+-]?%w*)")
-  month = month and months[month:lower()]
-  if not month then
-    return nil
-  end
-  day, hour, minute, second = tonumber(day), tonumber(hour), tonumber(minute), tonumber(second) or 0
-  if day < 1 or day > 31 or hour > 24 or minute > 59 or second > 60 then
-    return nil
-  end
-  return ((days(full_year(year), month, day) * 24 + hour) * 60 + minute - zone_minutes(zone)) * 60 + second
 end
 
 -- --- calendars -----------------------------------------------------------------------------------
@@ -135,4 +80,4 @@ local function calendar(text)
   return found
 end
 
-return { unflow = unflow, date = date, calendar = calendar }
+return { unflow = unflow, calendar = calendar }

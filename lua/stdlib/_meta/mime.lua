@@ -8,8 +8,8 @@ local mime = {}
 ---message costs what is read of it; `message:parse()` is the same for the message that came in, made once.
 ---
 ---At most 1,000 parts, 20 deep, 1,000 addresses in a field and 1,000 references are read. Character sets
----other than UTF-8 are known if the script's text, or that of a module beside it, has the word "mime" or
----"parse".
+---other than UTF-8 are known if the script's text, or that of a module beside it, has the word "mime",
+---"parse" or "attachments".
 ---@param raw string The message, with its header.
 ---@return Mail
 function mime.parse(raw) end

@@ -42,6 +42,7 @@ function Message:parse() end
 ---@field from? string Default: the address that got the message.
 ---@field to? string Default: the sender; nobody else is allowed.
 ---@field headers? table<string, string|number|(string|number)[]>
+---@field attachments? MailAttachment[] As `mime.build` takes them.
 ---@field raw? string A whole message, in place of subject, text, html and headers.
 
 ---@class Sent

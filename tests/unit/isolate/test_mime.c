@@ -42,6 +42,27 @@ static void a_script_that_hides_its_need_has_no_converters(void **state)
         "log info: =?koi8-r?Q?=F0?=\t\xef\xbf\xbd\t1\nok\nend\n");
 }
 
+static void a_reply_can_have_attachments(void **state)
+{
+    (void)state;
+    const char *report = run_handler(HANDLER(
+        "message:reply { text = 'See the file.',"
+        " attachments = { { filename = 'a.txt', content = 'x' } } }\n"
+        "print(pcall(message.reply, message, { attachments = {}, cc = 'x@y.test' }))\n"
+        "print(pcall(message.reply, message, { attachments = {}, raw = 'x' }))\n"
+        "print(pcall(message.reply, message, { attachments = 5 }))\n"
+        "print(pcall(message.reply, message))"));
+    assert_starts(report, "call reply raw=From: support@example.com\r\n"
+                          "To: anna@corp.test\r\n"
+                          "Subject: Re: a folded  subject\r\n");
+    assert_has(report, "Content-Type: multipart/mixed;");
+    assert_has(report, "filename=\"a.txt\"");
+    assert_has(report, "there is no field 'cc'");
+    assert_has(report, "there is no field 'raw'");
+    assert_has(report, "attachments must be a table, got number");
+    assert_has(report, "the reply must be a table, got nil");
+}
+
 static void a_message_of_another_handler_is_not_parsed(void **state)
 {
     (void)state;
@@ -60,6 +81,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(messages_are_parsed),
     cmocka_unit_test(messages_are_built),
     cmocka_unit_test(a_script_that_hides_its_need_has_no_converters),
+    cmocka_unit_test(a_reply_can_have_attachments),
     cmocka_unit_test(a_message_of_another_handler_is_not_parsed),
 };
 
