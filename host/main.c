@@ -16,7 +16,8 @@ const struct cli_command cli_commands[] = {
     {"check", "[DIR]", "Reads rules and scripts and prints every problem.", cli_check},
     {"run",
      "SCRIPT [MESSAGE.eml] --from ADDRESS --to ADDRESS [--auth dmarc=pass,…] "
-     "[--upstream ADDRESS=REPLY]… [--env NAME=VALUE]… [--kv NAME]… [--spam-score SCORE]",
+     "[--upstream ADDRESS=REPLY]… [--env NAME=VALUE]… [--bind NAME=KIND]… [--spam-score "
+     "SCORE]",
      "Runs one message through a worker's script and prints what it did as JSON.", cli_run},
     {"test", "[DIR|FILE…] [--filter TEXT] [--junit FILE]",
      "Runs the *_test.lua files of worker scripts.", cli_test},

@@ -32,6 +32,8 @@ struct router {
         *bounces; /* that go back through SRS addresses, by the address they go to */
     struct durable *durable;   /* durable.c's */
     struct bindings *bindings; /* binding.h */
+    /* `postern run` and `test`, where nothing leaves: what would be queued counts as queued. */
+    bool is_trial;
     /* `postern dev` and `run`: nothing is verified, so reply() is let through without it. */
     bool is_reply_unchecked;
 };

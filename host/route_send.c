@@ -99,7 +99,8 @@ static void attempt(struct passage *passage, const struct outgoing *outgoing,
 
 static bool may_queue(const struct passage *passage, const struct leg *leg)
 {
-    return leg->fate == LEG_DEFERRED && passage->router->queue &&
+    const struct router *router = passage->router;
+    return leg->fate == LEG_DEFERRED && (router->queue || router->is_trial) &&
            leg->outcome->on_soft_failure == RULE_SOFT_QUEUE &&
            !task_cancelled(task_current());
 }
@@ -148,7 +149,8 @@ static void put_into_queue(struct passage *passage, const struct outgoing *outgo
         .last_reply = reply_line(&leg->reply, arena),
         .last_peer = leg->peer,
     };
-    int result = queue_add(passage->router->queue, &message, &kept, 1);
+    const struct router *router = passage->router;
+    int result = router->is_trial ? 0 : queue_add(router->queue, &message, &kept, 1);
     if (result == 0) {
         leg->fate = LEG_QUEUED;
         EVENT(passage->trail, STATUS_MESSAGE_QUEUED, FIELD("to", leg->destination.text),

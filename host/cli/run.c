@@ -13,12 +13,14 @@
 
 #define MESSAGE_BYTES_MAX ((size_t)256 * 1024 * 1024)
 #define LIST_MAX          32
+#define LIMIT             1000000
+#define LIMIT_MS          1000
 #define EXIT_MISTAKE      2
 
 struct asked {
     const char *script, *file, *from, *to, *auth, *spam_score;
-    const char *upstreams[LIST_MAX], *variables[LIST_MAX], *namespaces[LIST_MAX];
-    size_t upstream_count, variable_count, namespace_count;
+    const char *upstreams[LIST_MAX], *variables[LIST_MAX], *bindings[LIST_MAX];
+    size_t upstream_count, variable_count, binding_count;
 };
 
 static int run(void *arg)
@@ -51,6 +53,20 @@ static int set_variables(const struct asked *asked, struct worker_options *optio
     return 0;
 }
 
+/* "NAME=KIND" */
+static int read_binding(const char *text, struct binding *binding, struct err *err)
+{
+    struct str rest = str_of(text);
+    binding->name = binding->space = str_cut(&rest, '=');
+    if (binding->name.length && trial_binding_kind(rest, &binding->kind)) {
+        binding->limit = LIMIT; /* of a limiter, that no one message comes to */
+        binding->period_ms = LIMIT_MS;
+        return 0;
+    }
+    return err_set(err, -EINVAL, "--bind \"%s\" is not NAME=kv, NAME=send, NAME=limiter",
+                   text);
+}
+
 static int set_environment(const struct asked *asked, struct trial *trial, struct err *err)
 {
     size_t at = 0;
@@ -59,12 +75,11 @@ static int set_environment(const struct asked *asked, struct trial *trial, struc
     table_next(trial->config->workers, &at, &name, &found);
     struct config_worker *worker = found;
     struct arena *arena = trial->config->arena;
-    struct binding *bindings = arena_array(arena, struct binding, asked->namespace_count);
-    for (size_t i = 0; i < asked->namespace_count; i++) {
-        bindings[i].kind = BINDING_KV;
-        bindings[i].name = bindings[i].space = str_of(asked->namespaces[i]);
-    }
-    trial_set_bindings(worker, bindings, asked->namespace_count, arena);
+    struct binding *bindings = arena_array(arena, struct binding, asked->binding_count);
+    for (size_t i = 0; i < asked->binding_count; i++)
+        if (read_binding(asked->bindings[i], &bindings[i], err) < 0)
+            return err->code;
+    trial_set_bindings(worker, bindings, asked->binding_count, arena);
     trial->worker = worker;
     return set_variables(asked, &worker->options, arena, err);
 }
@@ -151,8 +166,9 @@ int cli_run(const struct cli_command *command, int argc, char **argv)
          "what was verified: dmarc=pass,spf=fail,dkim=,arc=", &asked.auth},
         {"--spam-score", "SCORE", "message.spamScore, 0 to 5", &asked.spam_score},
         {"--env", "NAME=VALUE", "a variable in env; repeatable", asked.variables},
-        {"--kv", "NAME", "a KV namespace in env, empty at first; repeatable",
-         asked.namespaces},
+        {"--bind", "NAME=KIND",
+         "a binding in env: KIND is kv (empty at first), send or limiter; repeatable",
+         asked.bindings},
         {"--upstream", "ADDRESS=REPLY",
          "what the next hop of an address says: me@dest.test=\"550 5.1.1 gone\"; "
          "repeatable",
@@ -160,7 +176,7 @@ int cli_run(const struct cli_command *command, int argc, char **argv)
     };
     struct cli_list lists[] = {{asked.upstreams, LIST_MAX, 0},
                                {asked.variables, LIST_MAX, 0},
-                               {asked.namespaces, LIST_MAX, 0}};
+                               {asked.bindings, LIST_MAX, 0}};
     struct cli_arguments arguments = {.flags = flags,
                                       .flag_count = sizeof flags / sizeof *flags,
                                       .positional = positional,
@@ -181,6 +197,6 @@ int cli_run(const struct cli_command *command, int argc, char **argv)
     asked.file = positional[1];
     asked.upstream_count = lists[0].count;
     asked.variable_count = lists[1].count;
-    asked.namespace_count = lists[2].count;
+    asked.binding_count = lists[2].count;
     return try_script(&asked);
 }

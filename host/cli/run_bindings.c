@@ -9,6 +9,14 @@
 
 #define KEYS_TOLD_MAX 1000
 
+bool trial_binding_kind(struct str name, enum binding_kind *kind)
+{
+    for (*kind = 0; *kind < BINDING_KIND_COUNT; ++*kind)
+        if (str_equal(binding_kind_name(*kind), name))
+            return true;
+    return false;
+}
+
 void trial_set_bindings(struct config_worker *worker, struct binding *bindings,
                         size_t count, struct arena *arena)
 {

@@ -9,7 +9,7 @@
 
 struct captured {
     const struct trial *trial;
-    json_t *forwards, *replies;
+    json_t *forwards, *replies, *sends;
 };
 
 /* Header lines as an object; a name that stands twice keeps its last value. */
@@ -43,7 +43,8 @@ static const struct trial_upstream *upstream_of(const struct trial *trial,
     return NULL;
 }
 
-static void answer_as_upstream(const struct trial *trial,
+/* What the upstream says; its words are told where the trial has given them. */
+static void answer_as_upstream(const struct trial *trial, json_t *sent,
                                const struct delivery_request *request,
                                struct delivery_result *result)
 {
@@ -54,23 +55,26 @@ static void answer_as_upstream(const struct trial *trial,
                                                           : DELIVERY_PERMANENT;
     result->is_from_peer = true;
     result->peer = request->recipient->domain;
+    if (upstream)
+        json_object_set_new(sent, "upstream", json_reply(&result->reply));
 }
 
+/* The message itself has its own id; only replies have no sender. */
 static void capture(void *arg, const struct delivery_request *request, struct arena *arena,
                     struct delivery_result *result)
 {
     struct captured *captured = arg;
-    answer_as_upstream(captured->trial, request, result);
     json_t *sent = json_pack("{s:o}", "to", cli_json_bytes(request->recipient->text));
     if (str_equal(request->message_id, captured->trial->message->id)) {
         json_object_set_new(sent, "headers",
                             json_headers(request->parts[FORWARD_HEADERS], arena));
         json_array_append_new(captured->forwards, sent);
     } else {
+        bool is_reply = request->reverse_path->is_null;
         json_object_set_new(sent, "raw", cli_json_bytes(request->parts[REPLY_CONTENT]));
-        json_array_append_new(captured->replies, sent);
+        json_array_append_new(is_reply ? captured->replies : captured->sends, sent);
     }
-    json_object_set_new(sent, "upstream", json_reply(&result->reply));
+    answer_as_upstream(captured->trial, sent, request, result);
 }
 
 /* --- the report --- */
@@ -90,11 +94,11 @@ static json_t *log_of(const struct trail *trail)
 static json_t *report_of(const struct captured *captured, const struct passage *passage,
                          const struct worker_outcome *outcome, const struct reply *reply)
 {
-    json_t *report =
-        json_pack("{s:s, s:o, s:o, s:o, s:o, s:I}", "outcome",
-                  worker_result_name(outcome->result), "forwards", captured->forwards,
-                  "replies", captured->replies, "log", log_of(passage->trail), "smtpReply",
-                  json_reply(reply), "cpuUs", (json_int_t)outcome->cpu_us);
+    json_t *report = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:I}", "outcome",
+                               worker_result_name(outcome->result), "forwards",
+                               captured->forwards, "replies", captured->replies, "sends",
+                               captured->sends, "log", log_of(passage->trail), "smtpReply",
+                               json_reply(reply), "cpuUs", (json_int_t)outcome->cpu_us);
     if (outcome->result == WORKER_REJECTED)
         json_object_set_new(report, "rejectReason", cli_json_bytes(outcome->text));
     else if (outcome->result != WORKER_OK)
@@ -109,11 +113,12 @@ static json_t *report_of(const struct captured *captured, const struct passage *
 
 json_t *trial_run(struct trial *trial, enum worker_result *result)
 {
-    struct captured captured = {trial, json_array(), json_array()};
+    struct captured captured = {trial, json_array(), json_array(), json_array()};
     struct router router = {.config = trial->config,
                             .delivery = delivery_open_capture(capture, &captured),
                             .bindings = trial->bindings,
-                            .is_reply_unchecked = !trial->is_verified};
+                            .is_reply_unchecked = !trial->is_verified,
+                            .is_trial = true};
     struct passage *passage = passage_new(&router, trial->message);
     route_verify_message(passage);
     trial->verdict.spam_score = trial->spam_score;
@@ -124,7 +129,8 @@ json_t *trial_run(struct trial *trial, enum worker_result *result)
                                .capture_count = trial->capture_count};
     struct worker_outcome ended = {0};
     struct smtp_recipient recipient = {.mailbox = trial->recipient};
-    struct outcome outcome = {.recipient = &recipient};
+    struct outcome outcome = {.recipient = &recipient,
+                              .on_soft_failure = RULE_SOFT_QUEUE};
     struct reply reply =
         route_through_worker(passage, &outcome, &match, trial->worker->worker, &ended);
     while (passage->references > 1) /* waitUntil functions */

@@ -44,6 +44,8 @@ int trial_read_upstream(struct trial *trial, struct str text, struct err *err);
 int trial_read_envelope(struct trial *trial, struct str from, struct str to,
                         struct err *err);
 
+/* "kv", "send" …; false for what is none. */
+bool trial_binding_kind(struct str name, enum binding_kind *kind);
 /* Instead of those that host.yaml describes; the array is kept. Before the worker is made. */
 void trial_set_bindings(struct config_worker *worker, struct binding *bindings,
                         size_t count, struct arena *arena);
@@ -53,6 +55,7 @@ json_t *trial_kv(const struct config_worker *worker, struct bindings *bindings,
 
 /* Runs it, in a task, and waits for waitUntil functions too. What came of it:
  *   { outcome, rejectReason?, error?, traceback?, cpuUs, smtpReply: { code, enhanced, text },
- *     forwards: [{ to, headers, upstream }], replies: [{ to, raw, upstream }], log: [{ level, text }],
- *     kv: what trial_kv says afterwards } */
+ *     forwards: [{ to, headers, upstream? }], replies: [{ to, raw, upstream? }],
+ *     sends: [{ to, raw, upstream? }], log: [{ level, text }], kv: what trial_kv says afterwards }
+ * where `upstream` is what the trial has one say. */
 json_t *trial_run(struct trial *trial, enum worker_result *result);

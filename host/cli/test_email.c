@@ -68,10 +68,7 @@ static int set_bindings(struct config_worker *worker, const json_t *list,
     json_array_foreach(list, i, json)
     {
         struct str kind = text_of(json, "kind");
-        while (bindings[i].kind < BINDING_KIND_COUNT &&
-               !str_equal(binding_kind_name(bindings[i].kind), kind))
-            bindings[i].kind++;
-        if (bindings[i].kind == BINDING_KIND_COUNT)
+        if (!trial_binding_kind(kind, &bindings[i].kind))
             return err_set(err, -EINVAL, "there are no bindings of kind %.*s",
                            STR_ARG(kind));
         bindings[i].name = str_of(text_in(json, "name", arena));

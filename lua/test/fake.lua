@@ -1,7 +1,7 @@
 -- What tests make up: messages, and the time.
 local mime = require "mime"
 
-local error, pairs, setmetatable, tostring, type = error, pairs, setmetatable, tostring, type
+local error, pairs, pcall, setmetatable, tostring, type = error, pairs, pcall, setmetatable, tostring, type
 
 local fake = {}
 
@@ -68,7 +68,11 @@ local function build(fields, from, to)
       mail.headers[name] = value
     end
   end
-  return mime.build(mail)
+  local ok, raw = pcall(mime.build, mail)
+  if not ok then
+    error("fake.message: " .. tostring(raw):gsub("^.-mime%.build: ", ""), 3)
+  end
+  return raw
 end
 
 -- A message for worker:email(). What is not given is made up, and passes every check.
@@ -115,6 +119,12 @@ function fake.limiter(options)
     error("fake.limiter: write { limit = 10, period = 60 }", 2)
   end
   return binding { kind = "limiter", limit = options.limit, periodMs = options.period * 1000 }
+end
+
+-- What env.EMAIL is, say. Messages of the worker's own are in result.sends; anybody may be written to, in any
+-- name.
+function fake.send()
+  return binding { kind = "send" }
 end
 
 -- Nil for what is no binding.

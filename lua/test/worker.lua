@@ -8,10 +8,10 @@ local error, ipairs, pairs, setmetatable, tostring, type = error, ipairs, pairs,
 local Worker = {}
 Worker.__index = Worker
 
--- A reply as it was sent: `to`, `raw`, `upstream`, and what mime.parse finds in it.
-local Reply = {
-  __index = function(reply, key)
-    return mime.parse(reply.raw)[key]
+-- A message as it was sent: `to` (of the envelope), `raw`, `upstream`, and what mime.parse finds in it.
+local Sent = {
+  __index = function(sent, key)
+    return mime.parse(sent.raw)[key]
   end,
 }
 
@@ -73,8 +73,10 @@ local function check_options(options)
 end
 
 local function result_of(report)
-  for _, reply in ipairs(report.replies) do
-    setmetatable(reply, Reply)
+  for _, list in ipairs { report.replies, report.sends } do
+    for _, sent in ipairs(list) do
+      setmetatable(sent, Sent)
+    end
   end
   local kv = {}
   for _, pair in ipairs(report.kv) do
@@ -85,6 +87,7 @@ local function result_of(report)
     outcome = report.outcome,
     forwards = report.forwards,
     replies = report.replies,
+    sends = report.sends,
     rejectReason = report.rejectReason,
     error = report.error,
     traceback = report.traceback,
@@ -96,7 +99,7 @@ local function result_of(report)
 end
 
 -- Gives the worker a message, waits until it is done with it (waitUntil functions included) and returns
--- { outcome, forwards, replies, rejectReason, logs, reply, error, traceback, kv }.
+-- { outcome, forwards, replies, sends, rejectReason, logs, reply, error, traceback, kv }.
 function Worker:email(message, options)
   options = options or {}
   check_options(options)

@@ -45,7 +45,8 @@ function WorkerUnderTest:email(message, options) end
 ---@field outcome "ok"|"rejected"|"exception"|"exceededCpu"|"exceededMemory"|"exceededWallTime"|"crashed"
 ---@field reply { code: integer, enhanced: string, text: string } What the sender is told.
 ---@field forwards TestForward[] In order; those that were refused, too.
----@field replies TestReply[]
+---@field replies TestSent[]
+---@field sends TestSent[] By a send binding, one for each recipient.
 ---@field rejectReason? string
 ---@field error? string "support.lua:12: …"
 ---@field traceback? string
@@ -56,13 +57,13 @@ function WorkerUnderTest:email(message, options) end
 ---@class TestForward
 ---@field to string
 ---@field headers table<string, string> That were added.
----@field upstream { code: integer, enhanced: string, text: string }
+---@field upstream? { code: integer, enhanced: string, text: string } As the test has had it say.
 
 ---With what `mime.parse` finds in it: subject, text, headers …
----@class TestReply : Mail
+---@class TestSent : Mail
 ---@field to string The envelope's recipient.
 ---@field raw string
----@field upstream { code: integer, enhanced: string, text: string }
+---@field upstream? { code: integer, enhanced: string, text: string } As the test has had it say.
 
 ---@class fake
 fake = {}
@@ -86,6 +87,10 @@ function fake.kv(values) end
 ---@param options { limit: integer, period: number } So many calls in so many seconds, for each key.
 ---@return FakeBinding
 function fake.limiter(options) end
+
+---A binding to send messages of the worker's own, to anybody in any name; they are in result.sends.
+---@return FakeBinding
+function fake.send() end
 
 ---@class FakeBinding
 
