@@ -11,8 +11,10 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <uv.h>
 
@@ -44,9 +46,9 @@ struct transfer {
     struct list node;
     struct task_wait wait;
     CURL *easy;
-    struct curl_slist *fields;
-    struct buf body;
-    size_t header_bytes;
+    struct curl_slist *fields, *connect_to;
+    const struct net_address *address; /* the only one to connect to; NULL: any */
+    struct buf body, header;
     bool is_too_long;
     CURLcode code;
     char reason[CURL_ERROR_SIZE];
@@ -199,10 +201,13 @@ void http_client_close(struct http_client *client)
 static size_t take_header(char *bytes, size_t size, size_t count, void *arg)
 {
     struct transfer *transfer = arg;
-    (void)bytes;
-    transfer->header_bytes += size * count;
-    if (transfer->header_bytes <= HEADER_BYTES_MAX)
-        return size * count;
+    struct str line = {bytes, size * count};
+    if (str_starts(line, STR("HTTP/"))) { /* an interim answer may have come before */
+        buf_clear(&transfer->header);
+        return line.length;
+    }
+    if (buf_append(&transfer->header, line) == 0)
+        return line.length;
     transfer->is_too_long = true;
     return 0;
 }
@@ -215,6 +220,33 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *arg)
         return size * count;
     transfer->is_too_long = true;
     return 0;
+}
+
+/* Libcurl was told where to connect; should it come upon another address all the same, there is no socket. */
+static curl_socket_t open_socket(void *arg, curlsocktype purpose,
+                                 struct curl_sockaddr *asked)
+{
+    const struct transfer *transfer = arg;
+    struct net_address address;
+    (void)purpose;
+    net_address_from_socket(&asked->addr, &address);
+    if (!net_address_same_ip(&address, transfer->address))
+        return CURL_SOCKET_BAD;
+    return socket(asked->family, asked->socktype | SOCK_CLOEXEC, asked->protocol);
+}
+
+static void set_address(struct transfer *transfer, const struct net_address *address)
+{
+    char ip[NET_ADDRESS_TEXT_BYTES], where[NET_ADDRESS_TEXT_BYTES + 8];
+    bool is_v6 = net_address_is_v6(address);
+    /* For any host and port; the port stays the URL's. */
+    snprintf(where, sizeof where, "::%s%s%s:", is_v6 ? "[" : "",
+             net_address_ip_text(address, ip), is_v6 ? "]" : "");
+    transfer->address = address;
+    transfer->connect_to = curl_slist_append(NULL, where);
+    curl_easy_setopt(transfer->easy, CURLOPT_CONNECT_TO, transfer->connect_to);
+    curl_easy_setopt(transfer->easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    curl_easy_setopt(transfer->easy, CURLOPT_OPENSOCKETDATA, transfer);
 }
 
 static bool is_field_value(struct str value)
@@ -230,7 +262,8 @@ static bool add_field(struct transfer *transfer, const struct http_field *field)
     struct buf line;
     buf_init(&line, HEADER_BYTES_MAX);
     bool is_good = is_field_value(field->value) &&
-                   buf_printf(&line, "%s: %.*s", field->name, STR_ARG(field->value)) == 0 &&
+                   buf_printf(&line, field->value.length ? "%s: %.*s" : "%s;%.*s",
+                              field->name, STR_ARG(field->value)) == 0 &&
                    buf_append(&line, (struct str){"", 1}) == 0;
     if (is_good)
         transfer->fields = curl_slist_append(transfer->fields, buf_view(&line).at);
@@ -257,8 +290,16 @@ static void set_request(struct transfer *transfer, const struct http_request *re
     curl_easy_setopt(easy, CURLOPT_URL, request->url);
     curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE,
                      (curl_off_t)request->response_bytes_max);
+    if (request->address)
+        set_address(transfer, request->address);
+    if (request->allows_http2)
+        curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
     if (strcmp(request->method, "GET") == 0)
         return;
+    if (strcmp(request->method, "HEAD") == 0) {
+        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+        return;
+    }
     curl_easy_setopt(easy, CURLOPT_POST, 1L);
     curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDS,
@@ -350,6 +391,7 @@ static void take_response(const struct transfer *transfer, struct arena *arena,
     curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
     response->status = (unsigned)status;
     response->body = arena_str(arena, buf_view(&transfer->body));
+    response->fields = arena_str(arena, buf_view(&transfer->header));
 }
 
 int http_client_request(struct http_client *client, const struct http_request *request,
@@ -359,6 +401,7 @@ int http_client_request(struct http_client *client, const struct http_request *r
     struct transfer *transfer = mem_zero(1, sizeof *transfer);
     list_init(&transfer->node);
     buf_init(&transfer->body, request->response_bytes_max);
+    buf_init(&transfer->header, HEADER_BYTES_MAX);
     transfer->easy = curl_easy_init();
     invariant(transfer->easy, "http: libcurl is out of memory");
     set_rules(transfer);
@@ -372,7 +415,9 @@ int http_client_request(struct http_client *client, const struct http_request *r
         take_response(transfer, arena, response);
     curl_easy_cleanup(transfer->easy);
     curl_slist_free_all(transfer->fields);
+    curl_slist_free_all(transfer->connect_to);
     buf_free(&transfer->body);
+    buf_free(&transfer->header);
     free(transfer);
     return result;
 }

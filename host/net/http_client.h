@@ -1,14 +1,16 @@
-/* An HTTP/1.1 client for tasks: libcurl's multi interface on the loop. Connections are kept and shared by all
+/* An HTTP client for tasks: libcurl's multi interface on the loop. Connections are kept and shared by all
  * requests of a client. http and https only, the peer's certificate verified; no redirects, no proxies, no
  * cookies, no compression. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "net/address.h"
 
 struct http_client;
 
@@ -26,13 +28,18 @@ struct http_request {
     const char *url;
     const struct http_field *fields;
     size_t field_count;
-    struct str body; /* not copied: stays until the request returns; none with GET */
+    struct str
+        body; /* not copied: stays until the request returns; none with GET and HEAD */
     size_t response_bytes_max;
+    /* The only address that is connected to, whatever the URL's host stands for; NULL: the system's resolver says. */
+    const struct net_address *address;
+    bool allows_http2; /* where the server offers it within TLS; else HTTP/1.1 */
 };
 
 struct http_response {
     unsigned status;
-    struct str body; /* in the arena, with a NUL behind it */
+    struct str body;   /* in the arena, with a NUL behind it */
+    struct str fields; /* in the arena: the header's lines with their ends */
 };
 
 /* Returns 0 with any status the server gave; else a negative errno value, with the reason in `err`: -EINVAL (a
