@@ -21,6 +21,7 @@ static const struct {
     {BINDING_KV, "list", binding_kv_list, false},
     {BINDING_LIMITER, "limit", binding_limiter_limit, false},
     {BINDING_SEND, "send", binding_send_send, true},
+    {BINDING_FETCH, "fetch", binding_fetch_fetch, false},
 };
 #define METHOD_COUNT (sizeof methods / sizeof *methods)
 
@@ -30,6 +31,7 @@ struct str binding_kind_name(enum binding_kind kind)
         [BINDING_KV] = "kv",
         [BINDING_LIMITER] = "limiter",
         [BINDING_SEND] = "send",
+        [BINDING_FETCH] = "fetch",
     };
     return str_of(names[kind]);
 }

@@ -21,7 +21,13 @@ struct router;
 struct store_kv;
 struct trail;
 
-enum binding_kind { BINDING_KV, BINDING_LIMITER, BINDING_SEND, BINDING_KIND_COUNT };
+enum binding_kind {
+    BINDING_KV,
+    BINDING_LIMITER,
+    BINDING_SEND,
+    BINDING_FETCH,
+    BINDING_KIND_COUNT
+};
 
 /* "support@example.com", or "*@example.com". */
 struct binding_pattern {
@@ -44,6 +50,10 @@ struct binding {
     /* SEND: whose name may be used (not given: all of our domains), and who may be written to (not given: the
      * destinations of host.yaml). */
     struct binding_patterns from, to;
+    /* FETCH: "api.example.com", "*.example.com" (all below it), "192.0.2.1", "*". */
+    struct str *hosts;
+    size_t host_count;
+    bool is_private; /* addresses that are not public may be asked too */
 };
 
 /* As in LOAD and in messages: "kv". */

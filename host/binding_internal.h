@@ -46,5 +46,6 @@ binding_method_fn binding_kv_get, binding_kv_put, binding_kv_delete, binding_kv_
     binding_kv_list;
 binding_method_fn binding_limiter_limit;
 binding_method_fn binding_send_send;
+binding_method_fn binding_fetch_fetch;
 
 void binding_limiters_free(struct bindings *bindings);

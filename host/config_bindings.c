@@ -4,7 +4,8 @@
  *     secrets:  { TOKEN: {file: /etc/postern/token}, KEY: {env: CHAT_KEY} }
  *     kv:       { TICKETS: tickets }
  *     limiters: { PER_SENDER: {limit: 5, period: 1m} }
- *     send:     { EMAIL: {from: [support@example.com], to: ["*@example.com"]} } */
+ *     send:     { EMAIL: {from: [support@example.com], to: ["*@example.com"]} }
+ *     fetch:    { API: {hosts: [api.example.com, "*.partner.test"], private: false} } */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -15,11 +16,14 @@
 #include "binding.h"
 #include "config_internal.h"
 
+#include "mail/domain.h"
+
 #define SECRET_BYTES_MAX 65536
 #define SPACE_BYTES_MAX  128
 #define HOUR_MS          (3600ULL * 1000)
 
-const char *const config_env_keys[] = {"vars", "secrets", "kv", "limiters", "send", NULL};
+const char *const config_env_keys[] = {"vars", "secrets", "kv", "limiters",
+                                       "send", "fetch",   NULL};
 
 struct reading {
     struct config *config;
@@ -245,6 +249,52 @@ static void read_send(const struct reading *reading, const struct node *key,
     node_report_unused(item, keys, reading->problems);
 }
 
+static bool read_host(struct config *config, const struct node *item, struct str *host)
+{
+    struct str text = item->kind == NODE_TEXT ? item->text : STR("");
+    struct net_address address;
+    bool is_below = str_starts(text, STR("*."));
+    *host = text;
+    if (str_equal(text, STR("*")))
+        return true;
+    if (net_address_parse(text, 0, &address) == 0) {
+        char ip[NET_ADDRESS_TEXT_BYTES];
+        *host = arena_str(config->arena, str_of(net_address_ip_text(&address, ip)));
+        return true;
+    }
+    if (domain_normalize(str_from(text, is_below ? 2 : 0), config->arena, host) < 0)
+        return false;
+    if (is_below)
+        *host = str_of(arena_printf(config->arena, "*.%.*s", STR_ARG(*host)));
+    return true;
+}
+
+static void read_fetch(const struct reading *reading, const struct node *key,
+                       struct node *item)
+{
+    static const char *const keys[] = {"hosts", "private", NULL};
+    struct node *hosts = node_get(item, "hosts"), *private = node_get(item, "private");
+    size_t count = node_item_count(hosts);
+    struct binding *binding = add_binding(reading, key, BINDING_FETCH);
+    if (!binding)
+        return;
+    if (count == 0)
+        node_problem(item, reading->problems,
+                     "expected {hosts: [api.example.com]}: whom this worker may ask");
+    binding->hosts = arena_array(reading->config->arena, struct str, count);
+    for (size_t i = 0; i < count; i++)
+        if (read_host(reading->config, node_item(hosts, i),
+                      &binding->hosts[binding->host_count]))
+            binding->host_count++;
+        else
+            node_problem(node_item(hosts, i), reading->problems,
+                         "expected a host's name, \"*.example.com\" for all below a "
+                         "domain, an IP address, or \"*\"; without scheme and port");
+    if (private)
+        node_to_bool(private, reading->problems, &binding->is_private);
+    node_report_unused(item, keys, reading->problems);
+}
+
 /* --- all of them --- */
 
 typedef void read_entry_fn(const struct reading *reading, const struct node *key,
@@ -276,8 +326,8 @@ static size_t count_entries(struct node *node)
 void config_read_env(struct config *config, struct node *node, struct config_worker *worker,
                      struct problem_list *problems)
 {
-    static read_entry_fn *const read[] = {read_variable, read_secret, read_kv, read_limiter,
-                                          read_send};
+    static read_entry_fn *const read[] = {read_variable, read_secret, read_kv,
+                                          read_limiter,  read_send,   read_fetch};
     struct reading reading = {config, worker, problems};
     size_t count = count_entries(node);
     worker->options.variables = arena_array(config->arena, struct worker_variable, count);

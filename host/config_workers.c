@@ -216,8 +216,9 @@ struct config_worker *config_add_worker(struct config *config, struct str name,
 static void read_worker(struct config *config, struct str name, struct node *node,
                         struct problem_list *problems)
 {
-    static const char *const keys[] = {"script",   "limits", "vars",     "secrets", "kv",
-                                       "limiters", "send",   "on_error", "circuit", NULL};
+    static const char *const keys[] = {"script",   "limits",   "vars", "secrets",
+                                       "kv",       "limiters", "send", "fetch",
+                                       "on_error", "circuit",  NULL};
     struct node *script = node_get(node, "script");
     if (node->kind != NODE_MAP && node->kind != NODE_NULL) {
         node_problem(node, problems, "expected {script:, limits:, vars:, kv: …}");

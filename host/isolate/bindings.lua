@@ -5,7 +5,8 @@ local native = ...
 local raise, settle = native.raise, native.settle
 local concat, sort = table.concat, table.sort
 local ipairs, pairs, setmetatable, tostring, type = ipairs, pairs, setmetatable, tostring, type
-local find, floor, format, gsub = string.find, math.floor, string.format, string.gsub
+local ceil, floor = math.ceil, math.floor
+local find, format, gsub = string.find, string.format, string.gsub
 
 local KEY_BYTES_MAX = 512
 local VALUE_BYTES_MAX = 25 * 1024 * 1024
@@ -291,6 +292,89 @@ function send.send(at, message)
   end
   local raw = message.raw ~= nil and check_raw(at, message) or build(at, message, to, cc)
   return ask(at, { recipients = recipients, raw = raw })
+end
+
+-- --- fetch ---------------------------------------------------------------------------------------
+
+local fetch = {}
+kinds.fetch = fetch
+
+local REDIRECTS = { follow = true, manual = true, error = true }
+
+local fields = {}
+fields.__index = fields
+
+-- The answer's header fields: a list of { name =, value = }, names in lower case.
+local function values(self, name)
+  local found = {}
+  name = tostring(name):lower()
+  for _, field in ipairs(self) do
+    if field.name == name then
+      found[#found + 1] = field.value
+    end
+  end
+  return found
+end
+
+function fields:getAll(name)
+  return values(self, name)
+end
+
+function fields:get(name)
+  local found = values(self, name)
+  return #found > 0 and concat(found, ", ") or nil
+end
+
+function fields:has(name)
+  return #values(self, name) > 0
+end
+
+local response = {}
+response.__index = response
+
+function response:text()
+  return self.body
+end
+
+function response:json()
+  return native.require("json").decode(self.body)
+end
+
+local function request_headers(at, headers)
+  local list = {}
+  for name, value in pairs(check(at, headers or {}, "table", "headers")) do
+    if type(name) ~= "string" or not find(name, "^[%w!#$%%&'*+.^_`|~-]+$") then
+      fail(at, "'%s' is no header name", shown(name))
+    elseif type(value) ~= "number" then
+      check(at, value, "string", "the header " .. name)
+    end
+    list[#list + 1] = { name = name, value = tostring(value) }
+  end
+  return list
+end
+
+function fetch.fetch(at, url, options)
+  options = check_options(at, options, "method headers body timeout redirect")
+  local method = check(at, options.method or "GET", "string", "method"):upper()
+  local redirect = options.redirect or "follow"
+  if not REDIRECTS[redirect] then
+    fail(at, "redirect is \"follow\", \"manual\" or \"error\", not '%s'", shown(redirect))
+  end
+  local timeout = check(at, options.timeout or 30, "number", "timeout (seconds)")
+  if not (timeout > 0 and timeout <= 30) then
+    fail(at, "timeout is more than 0 and at most 30 seconds, got %s", shown(timeout))
+  end
+  local answer = ask(at, {
+    url = check(at, url, "string", "the URL"),
+    method = method,
+    headers = request_headers(at, options.headers),
+    body = options.body ~= nil and check(at, options.body, "string", "body") or nil,
+    timeoutMs = ceil(timeout * 1000),
+    redirect = redirect,
+  })
+  answer.ok = answer.status >= 200 and answer.status <= 299
+  setmetatable(answer.headers, fields)
+  return setmetatable(answer, response)
 end
 
 -- --- objects -------------------------------------------------------------------------------------

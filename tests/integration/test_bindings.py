@@ -1,8 +1,11 @@
 """What a script finds in `env` beside its variables: bindings, each only where host.yaml gives it."""
 import email
 import email.policy
+import http.server
 import pathlib
 import smtplib
+import threading
+import time
 
 import pytest
 from gateway import postern, wait_until
@@ -271,11 +274,11 @@ def test_a_message_of_a_worker_is_in_the_activity_log(bound, destination, rules)
                     ' text = "t" }.messageId', send={"EMAIL": {}})
     sent = ask(gateway)
     destination.wait_for(1)
+
     def told():
         done = postern("log", "--id", sent, rules.folder)
         return "forwarded" in done.stdout and done.stdout
-    if "--id" in postern("log", "--help").stdout:
-        assert "anna@dest.test" in wait_until(told, "the row")
+    assert "anna@dest.test" in wait_until(told, "the row")
     assert gateway.events("message.sent")
 
 
@@ -324,3 +327,243 @@ def test_a_message_sent_is_an_action(bound, destination):
         local ok, err = pcall(send)
         return ok, err.code""", send={"EMAIL": {}}, limits={"actions": 2})
     assert ask(gateway) == "false | E_TOO_MANY_ACTIONS"
+
+
+# --- fetch ---
+
+class Web(http.server.ThreadingHTTPServer):
+    """An HTTP server on loopback: `answers` maps a path to (status, headers, body); `seen` are the requests."""
+
+    def __init__(self):
+        self.answers, self.seen = {}, []
+        super().__init__(("127.0.0.1", 0), WebRequest)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def url(self, path="/", host="127.0.0.1"):
+        return f"http://{host}:{self.server_port}{path}"
+
+
+class WebRequest(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def answer(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.seen.append((self.command, self.path, dict(self.headers), body))
+        status, headers, text = self.server.answers.get(self.path, (404, {}, b""))
+        if callable(text):
+            text = text()
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(text)
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = answer
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def web():
+    server = Web()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def fetching(bound, fake_dns):
+    """fetching(body, hosts, private): the worker's gateway, whose names are fake_dns's."""
+    def start(body, hosts, private=True):
+        return bound(body, host={"dns": {"resolver": fake_dns.resolver, "timeout": "1s"}},
+                     fetch={"API": {"hosts": hosts, "private": private}})
+    return start
+
+
+def test_a_script_asks_a_server(fetching, web, fake_dns):
+    fake_dns.records[("api.test", "A")] = ["127.0.0.1"]
+    web.answers["/hook?a=b"] = (201, {"Content-Type": "application/json", "X-Two": "2"}, b'{"ok": [1, 2]}')
+    gateway = fetching(f"""
+        local answer = env.API:fetch("{web.url('/hook?a=b', 'api.test')}#part", {{
+          method = "post", body = '{{"text": "hi"}}', timeout = 5,
+          headers = {{ ["Content-Type"] = "application/json", ["X-Number"] = 17, Authorization = "Bearer x" }},
+        }})
+        return answer.status, answer.ok, answer.headers:get("x-two"), answer.headers:get("X-Three") == nil,
+          answer.headers:has("Content-Type"), answer:json().ok[2], answer:text() == answer.body, answer.redirected""",
+                       ["api.test"])
+    assert ask(gateway) == "201 | true | 2 | true | true | 2 | true | false"
+    method, path, headers, body = web.seen[0]
+    assert (method, path, body) == ("POST", "/hook?a=b", b'{"text": "hi"}')
+    assert headers["Host"] == f"api.test:{web.server_port}" and headers["X-Number"] == "17"
+    assert headers["Content-Type"] == "application/json" and headers["Authorization"] == "Bearer x"
+
+
+def test_methods_without_a_body(fetching, web):
+    web.answers["/x"] = (200, {}, b"body")
+    gateway = fetching(f"""
+        local told = {{}}
+        for i, method in ipairs {{ "GET", "HEAD", "DELETE" }} do
+          told[i] = method .. #env.API:fetch("{web.url('/x')}", {{ method = method }}).body
+        end
+        local missing = env.API:fetch("{web.url('/missing')}")
+        return table.concat(told, " "), missing.status, missing.ok""", ["127.0.0.1"])
+    assert ask(gateway) == "GET4 HEAD0 DELETE4 | 404 | false"
+
+
+def test_redirects_are_followed_with_care(fetching, web, fake_dns):
+    fake_dns.records[("a.test", "A")] = fake_dns.records[("b.test", "A")] = ["127.0.0.1"]
+    web.answers["/one"] = (302, {"Location": web.url("/two", "b.test")}, b"")
+    web.answers["/two"] = (307, {"Location": "three"}, b"")
+    web.answers["/three"] = (200, {}, b"here")
+    gateway = fetching(f"""
+        local answer = env.API:fetch("{web.url('/one', 'a.test')}", {{ method = "POST", body = "secret",
+          headers = {{ Authorization = "Bearer x", Cookie = "a=b", ["X-Kept"] = "1" }} }})
+        local manual = env.API:fetch("{web.url('/one', 'a.test')}", {{ redirect = "manual" }})
+        local ok, err = pcall(env.API.fetch, env.API, "{web.url('/one', 'a.test')}", {{ redirect = "error" }})
+        return answer.body, answer.redirected, answer.url, manual.status, manual.headers:get("location"), ok, err.code""",
+                       ["a.test", "b.test"])
+    assert ask(gateway) == (f"here | true | {web.url('/three', 'b.test')} | 302 | {web.url('/two', 'b.test')} | "
+                            "false | E_FETCH_FAILED")
+    first, second, third = web.seen[:3]
+    assert first[0] == "POST" and first[2]["Authorization"] and first[3] == b"secret"
+    for request in (second, third):
+        assert request[0] == "GET" and request[3] == b"" and request[2]["X-Kept"] == "1"
+        assert "Authorization" not in request[2] and "Cookie" not in request[2]
+
+
+def fetch_code(url, options=""):
+    return f"""
+        local ok, err = pcall(env.API.fetch, env.API, "{url}"{options})
+        return ok and "got " .. err.status or err.code or err"""
+
+
+# What must not be reached with hosts ["*"], private: false; names are in PRIVATE_NAMES.
+PRIVATE = [
+    "127.0.0.1", "127.1", "2130706433", "0x7f.1", "0177.0.0.1", "0.0.0.0", "localhost.test", "10.0.0.1", "172.16.3.4",
+    "192.168.1.1", "169.254.169.254", "100.64.1.1", "198.18.0.1", "224.0.0.1", "255.255.255.255", "[::1]", "[::]",
+    "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "[fe80::1]",
+    "[fd00::1]", "[ff02::1]", "one.mixed.test", "six.test", "mapped.test", "metadata.test",
+]
+PRIVATE_NAMES = {
+    ("localhost.test", "A"): ["127.0.0.1"],
+    ("one.mixed.test", "A"): ["93.184.216.34", "10.0.0.1"],
+    ("six.test", "AAAA"): ["fd00::1"],
+    ("mapped.test", "AAAA"): ["::ffff:127.0.0.1"],
+    ("metadata.test", "A"): ["169.254.169.254"],
+}
+
+
+def test_private_addresses_are_not_reached(fetching, web, fake_dns):
+    fake_dns.records.update(PRIVATE_NAMES)
+    urls = ", ".join(f'"{web.url("/x", host)}"' for host in PRIVATE)
+    answer = ask(fetching(f"""
+        local told = {{}}
+        for i, url in ipairs {{ {urls} }} do
+          local ok, err = pcall(env.API.fetch, env.API, url)
+          told[i] = not ok and err.code == "E_FETCH_NOT_ALLOWED" and "no" or url .. " " .. tostring(err)
+        end
+        return table.concat(told, " ")""", ["*"], private=False))
+    assert answer == " ".join(["no"] * len(PRIVATE))
+    assert web.seen == []
+
+
+HOSTS = [
+    ("http://other.test/", "E_FETCH_NOT_ALLOWED"),
+    ("http://partner.test/", "E_FETCH_NOT_ALLOWED"),
+    ("http://evilpartner.test/", "E_FETCH_NOT_ALLOWED"),
+    ("http://api.test.evil.test/", "E_FETCH_NOT_ALLOWED"),
+    ("http://evil.test/?api.test", "E_FETCH_NOT_ALLOWED"),
+    ("http://evil.test#@api.test/", "E_FETCH_NOT_ALLOWED"),
+    ("http://evil.test%2eapi.test@evil.test/", "E_VALIDATION_ERROR"),
+    ("http://api.test@evil.test/", "E_VALIDATION_ERROR"),
+    ("http://api.test:pw@evil.test/", "E_VALIDATION_ERROR"),
+    ("http://evil.test%00.api.test/", "E_"),
+    ("http://api.test%23.evil.test/", "E_"),
+    ("http://127.0.0.1/", "E_FETCH_NOT_ALLOWED"),
+    ("ftp://api.test/", "E_VALIDATION_ERROR"),
+    ("file:///etc/passwd", "E_VALIDATION_ERROR"),
+    ("gopher://api.test/", "E_VALIDATION_ERROR"),
+    ("api.test", "E_VALIDATION_ERROR"),
+    ("http://nowhere.partner.test/", "E_FETCH_FAILED"),
+]
+
+
+def test_only_hosts_that_are_named_are_reached(fetching, web, fake_dns):
+    fake_dns.records.update({(name, "A"): ["127.0.0.1"] for name in (
+        "api.test", "other.test", "evil.test", "evilpartner.test", "api.test.evil.test", "x.partner.test")})
+    web.answers["/"] = (200, {}, b"")
+    urls = ", ".join(f'"{url}"' for url, _ in HOSTS)
+    good = ", ".join(f'"{web.url("/", host)}"' for host in ("api.test", "API.Test.", "x.partner.test"))
+    answer = ask(fetching(f"""
+        local told = {{}}
+        for _, list in ipairs {{ {{ {good} }}, {{ {urls} }} }} do
+          for _, url in ipairs(list) do
+            local ok, err = pcall(env.API.fetch, env.API, url)
+            told[#told + 1] = ok and tostring(err.status) or err.code or err
+          end
+        end
+        return table.concat(told, " ")""", ["api.test", "*.partner.test"]))
+    told = answer.split(" ")
+    assert told[:3] == ["200"] * 3
+    for (url, expected), code in zip(HOSTS, told[3:], strict=True):
+        assert code.startswith(expected), url
+
+
+def test_a_redirect_goes_no_further_than_a_url(fetching, web, fake_dns):
+    fake_dns.records[("a.test", "A")] = ["127.0.0.1"]
+    fake_dns.records[("evil.test", "A")] = ["127.0.0.1"]
+    targets = [web.url("/", "evil.test"), "http://169.254.169.254/", "file:///etc/passwd", "http://u:p@a.test/",
+               web.url("/loop", "a.test")]
+    for i, target in enumerate(targets):
+        web.answers[f"/{i}"] = (302, {"Location": target}, b"")
+    web.answers["/loop"] = (302, {"Location": "/loop"}, b"")
+    gateway = fetching(f"""
+        local told = {{}}
+        for i = 0, {len(targets) - 1} do
+          local ok, err = pcall(env.API.fetch, env.API, "{web.url('/', 'a.test')}" .. i)
+          told[i + 1] = ok and "got" or err.code
+        end
+        return table.concat(told, " ")""", ["a.test"])
+    assert ask(gateway).split(" ") == ["E_FETCH_NOT_ALLOWED"] * 2 + ["E_FETCH_FAILED"] * 3
+    assert {request[1] for request in web.seen} == {"/0", "/1", "/2", "/3", "/4", "/loop"}
+
+
+def test_a_name_is_asked_once_so_that_it_cannot_change(fetching, web, fake_dns):
+    fake_dns.records[("a.test", "A")] = ["127.0.0.1"]
+    web.answers["/"] = (200, {}, b"")
+    assert ask(fetching(fetch_code(web.url("/", "a.test")), ["a.test"])) == "got 200"
+    assert [kind for name, kind in fake_dns.questions if name == "a.test"].count("A") == 1
+
+
+def test_answers_have_limits(fetching, web):
+    web.answers["/large"] = (200, {}, b"x" * (11 * 1024 * 1024))
+    web.answers["/slow"] = (200, {}, lambda: time.sleep(2) or b"")
+    gateway = fetching(f"""
+        local _, large = pcall(env.API.fetch, env.API, "{web.url('/large')}")
+        local _, slow = pcall(env.API.fetch, env.API, "{web.url('/slow')}", {{ timeout = 0.2 }})
+        local _, closed = pcall(env.API.fetch, env.API, "http://127.0.0.1:9/")
+        return large.code, slow.code, slow.permanent, closed.code""", ["127.0.0.1"])
+    assert ask(gateway) == "E_FETCH_TOO_LARGE | E_FETCH_TIMEOUT | false | E_FETCH_FAILED"
+
+
+@pytest.mark.parametrize("arguments, told", [
+    ('', "the URL must be a string"),
+    ('"http://127.0.0.1/", { methd = "GET" }', "unknown field 'methd'"),
+    ('"http://127.0.0.1/", { method = "TRACE" }', "the method is GET, HEAD"),
+    ('"http://127.0.0.1/", { method = "GET\\r\\nX: y" }', "the method is GET, HEAD"),
+    ('"http://127.0.0.1/", { body = "x" }', "GET has no body"),
+    ('"http://127.0.0.1/", { headers = { Host = "x" } }', "the header Host cannot be set"),
+    ('"http://127.0.0.1/", { headers = { ["Transfer-Encoding"] = "chunked" } }', "cannot be set"),
+    ('"http://127.0.0.1/", { headers = { ["X y"] = "x" } }', "is no header name"),
+    ('"http://127.0.0.1/", { headers = { X = "a\\r\\nY: b" } }', "has a value that no field may have"),
+    ('"http://127.0.0.1/", { timeout = 31 }', "at most 30 seconds"),
+    ('"http://127.0.0.1/", { redirect = "maybe" }', "redirect is"),
+    ('"http://127.0.0.1/\\r\\nX: y"', "control characters"),
+])
+def test_a_mistake_in_fetch_says_what_is_expected(fetching, arguments, told):
+    assert told in ask(fetching(f"""
+        local ok, err = pcall(env.API.fetch, env.API{", " + arguments if arguments else ""})
+        return ok, err""", ["127.0.0.1"]))
