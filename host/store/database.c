@@ -140,6 +140,11 @@ static int set_up(struct store_database *database, enum store_durability durabil
                         NULL, NULL, NULL);
 }
 
+static bool is_in_memory(const char *path)
+{
+    return strcmp(path, ":memory:") == 0;
+}
+
 /* SQLite would make it readable by all, and its log with the same rights. Only a file that is not there yet: to close one
  * that is in use would give up this process's locks on it. */
 static void make_private(const char *path)
@@ -161,7 +166,8 @@ int store_database_open(struct store_database *database, const char *path,
     *database = (struct store_database){0};
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, set_up_library);
-    make_private(path);
+    if (!is_in_memory(path))
+        make_private(path);
     int code = sqlite3_open_v2(
         path, &database->handle,
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
