@@ -57,42 +57,51 @@ static const char **place_of_value(const struct cli_arguments *arguments,
     return flag->value;
 }
 
+/* The flag in argv[*i], with its value, which may be the word that follows: *i is the last word taken. */
+static int take_flag(const struct cli_command *command,
+                     const struct cli_arguments *arguments, char **argv, int *i,
+                     int *exit_code)
+{
+    struct str word = str_of(argv[*i]), rest = word;
+    const struct cli_flag *flag = find_flag(arguments, str_cut(&rest, '='));
+    if (!flag)
+        return mistake(command, exit_code, "unknown flag", argv[*i]);
+    bool has_value = str_index(word, '=') >= 0;
+    if (has_value && !flag->value_name)
+        return mistake(command, exit_code, "takes no value:", flag->name);
+    const char **value = place_of_value(arguments, flag);
+    if (!value)
+        return mistake(command, exit_code, "given too often:", flag->name);
+    if (!flag->value_name)
+        *value = flag->name;
+    else if (has_value)
+        *value = rest.at;
+    else if (argv[*i + 1])
+        *value = argv[++*i];
+    else
+        return mistake(command, exit_code, "a value is missing after", flag->name);
+    return 0;
+}
+
 int cli_arguments_read(const struct cli_command *command, struct cli_arguments *arguments,
                        int argc, char **argv, int *exit_code)
 {
-    for (int i = 1; i < argc; i++) {
+    int result = 0;
+    for (int i = 1; i < argc && result == 0; i++) {
         struct str word = str_of(argv[i]);
-        if (!str_starts(word, STR("-")) || word.length == 1) {
-            if (arguments->positional_count == arguments->positional_max)
-                return mistake(command, exit_code, "one argument too many:", argv[i]);
-            arguments->positional[arguments->positional_count++] = argv[i];
-            continue;
-        }
         if (str_equal(word, STR("--help")) || str_equal(word, STR("-h"))) {
             print_help(command, arguments);
             *exit_code = 0;
             return -ECANCELED;
         }
-        struct str rest = word;
-        const struct cli_flag *flag = find_flag(arguments, str_cut(&rest, '='));
-        if (!flag)
-            return mistake(command, exit_code, "unknown flag", argv[i]);
-        bool has_value = str_index(word, '=') >= 0;
-        if (has_value != (flag->value_name != NULL) && has_value)
-            return mistake(command, exit_code, "takes no value:", flag->name);
-        const char **value = place_of_value(arguments, flag);
-        if (!value)
-            return mistake(command, exit_code, "given too often:", flag->name);
-        if (!flag->value_name)
-            *value = flag->name;
-        else if (has_value)
-            *value = rest.at;
-        else if (i + 1 < argc)
-            *value = argv[++i];
+        if (str_starts(word, STR("-")) && word.length > 1)
+            result = take_flag(command, arguments, argv, &i, exit_code);
+        else if (arguments->positional_count == arguments->positional_max)
+            result = mistake(command, exit_code, "one argument too many:", argv[i]);
         else
-            return mistake(command, exit_code, "a value is missing after", flag->name);
+            arguments->positional[arguments->positional_count++] = argv[i];
     }
-    return 0;
+    return result;
 }
 
 int cli_read_file(const char *path, size_t bytes_max, struct arena *arena,
@@ -121,16 +130,16 @@ int cli_read_file(const char *path, size_t bytes_max, struct arena *arena,
     return result;
 }
 
-int cli_make_message(struct str file, size_t bytes_max, struct message *message,
+int cli_make_message(struct str content, size_t bytes_max, struct message *message,
                      struct err *err)
 {
-    struct buf content;
-    buf_init(&content, bytes_max);
+    struct buf raw;
+    buf_init(&raw, bytes_max);
     int result = 0;
-    if (encode_lines(file, &content) < 0)
+    if (encode_lines(content, &raw) < 0)
         result = err_set(err, -EFBIG, "the message is larger than %zu bytes", bytes_max);
-    message->raw = blob_copy(buf_view(&content));
-    buf_free(&content);
+    message->raw = blob_copy(buf_view(&raw));
+    buf_free(&raw);
     header_parse(blob_view(message->raw), message->arena, &message->header);
     message->id = message_new_id(message->arena);
     message->is_8bit = str_has_8bit(blob_view(message->raw));

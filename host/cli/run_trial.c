@@ -129,8 +129,7 @@ json_t *trial_run(struct trial *trial, enum worker_result *result)
                                .capture_count = trial->capture_count};
     struct worker_outcome ended = {0};
     struct smtp_recipient recipient = {.mailbox = trial->recipient};
-    struct outcome outcome = {.recipient = &recipient,
-                              .on_soft_failure = RULE_SOFT_QUEUE};
+    struct outcome outcome = {.recipient = &recipient, .on_soft_failure = RULE_SOFT_QUEUE};
     struct reply reply =
         route_through_worker(passage, &outcome, &match, trial->worker->worker, &ended);
     while (passage->references > 1) /* waitUntil functions */
