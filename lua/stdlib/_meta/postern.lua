@@ -55,11 +55,13 @@ function Message:parse() end
 ---@field code string "E_…"
 ---@field message string For a person.
 ---@field permanent boolean Whether trying again is of no use.
----@field class? string What a delivery failed of: "hard", "soft", "quota", "size", "policy", "spam", "block",
----"authentication", "greylist", "rate", "dns", "connection", "tls", "protocol", "loop", "content".
+---@field class? FailureClass What a delivery failed of.
 ---@field smtp? { code: integer, enhanced: string, text: string } The upstream's reply, if there was one.
 ---@field call "forward"|"reply"
 ---@field where string Where in the script it happened: "support.lua:12".
+
+---@alias FailureClass "hard"|"soft"|"quota"|"size"|"policy"|"spam"|"block"|"authentication"|"greylist"
+---|"rate"|"dns"|"connection"|"tls"|"protocol"|"loop"|"content"
 
 ---Names compare without case; values are unfolded.
 ---@class Headers

@@ -345,6 +345,7 @@ static inline void driver_answer_ok(struct driver *driver, uint32_t run, uint32_
     struct buf out = driver_table();
     value_put_bool(&out, "ok", true);
     value_put_string(&out, "messageId", STR("<1@postern.test>"));
+    value_put_bool(&out, "queued", false);
     value_end_table(&out);
     driver_send(driver, WIRE_ANSWER, run, call, &out);
 }

@@ -70,7 +70,7 @@ static void quoted_printable_is_read_as_far_as_it_is(void **state)
 static void base64_lines_come_back(void **state)
 {
     (void)state;
-    char bytes[200], lines[ENCODE_BASE64_BYTES(sizeof bytes)], back[sizeof lines];
+    char bytes[200], lines[ENCODE_BASE64_BYTES(sizeof bytes)] = {0}, back[sizeof lines];
     for (size_t length = 0; length <= sizeof bytes; length++) {
         bool is_broken = false;
         for (size_t i = 0; i < length; i++)
