@@ -1,33 +1,6 @@
-/* The stdlib's mime in a real isolate: the cases are in mime_parse.lua and mime_build.lua. */
+/* What of the stdlib's mime depends on the isolate around it; what it reads and writes is tested by
+ * stdlib/mime.lua and stdlib/mime_build.lua. */
 #include "driver.h"
-
-static const char *run_file(const char *path)
-{
-    static char source[128 * 1024];
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    size_t length = fread(source, 1, sizeof source - 1, file);
-    fclose(file);
-    source[length] = '\0';
-    return run_handler(source);
-}
-
-static void messages_are_parsed(void **state)
-{
-    (void)state;
-    assert_string_equal(run_file("tests/unit/isolate/mime_parse.lua"),
-                        "log info: all passed\nok\nend\n");
-}
-
-static void messages_are_built(void **state)
-{
-    (void)state;
-    const char *report = run_file("tests/unit/isolate/mime_build.lua");
-    assert_starts(report, "log info: all passed\n"
-                          "call reply raw=From: support@example.com\r\n"
-                          "To: anna@corp.test\r\n");
-    assert_has(report, "Hello\r\n\nok\nend\n");
-}
 
 /* The converters of character sets are there when the script's text speaks of mime, or else UTF-8 only:
  * never is one looked for in a file, which would end the process. */
@@ -78,8 +51,6 @@ static void a_message_of_another_handler_is_not_parsed(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(messages_are_parsed),
-    cmocka_unit_test(messages_are_built),
     cmocka_unit_test(a_script_that_hides_its_need_has_no_converters),
     cmocka_unit_test(a_reply_can_have_attachments),
     cmocka_unit_test(a_message_of_another_handler_is_not_parsed),

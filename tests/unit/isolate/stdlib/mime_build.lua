@@ -1,20 +1,12 @@
--- mime.build: what test_mime.c runs in an isolate. Each case is a sentence.
+-- mime.build: each case is a sentence.
+local check = require "check"
 local mime = require "mime"
 
-local failures, count = {}, 0
+local tests = {}
+local equal = check.same
 
 local function case(name, fn)
-  count = count + 1
-  local ok, problem = pcall(fn)
-  if not ok then
-    failures[#failures + 1] = name .. ": " .. tostring(problem)
-  end
-end
-
-local function equal(got, expected)
-  if got ~= expected then
-    error(("got %q, expected %q"):format(tostring(got), tostring(expected)), 2)
-  end
+  tests[name] = fn
 end
 
 local DATE = 1700000000
@@ -69,7 +61,8 @@ case("parts are arranged as readers expect", function()
     text = "t", html = "h",
     attachments = {
       { filename = "logo.png", type = "image/png", content = "\137PNG", contentId = "logo", inline = true },
-      { filename = "caf\195\169 " .. ("long "):rep(30) .. ".pdf", type = "application/pdf", content = ("x"):rep(1000) },
+      { filename = "caf\195\169 " .. ("long "):rep(30) .. ".pdf",
+        type = "application/pdf", content = ("x"):rep(1000) },
       { filename = 'q"u o.txt', content = "" },
     },
   }
@@ -167,7 +160,8 @@ local refused = {
   { { attachments = { { content = "", filename = "\255" } } }, "not UTF-8" },
   { { attachments = { { content = "", filename = ("x"):rep(256) } } }, "longer than 255" },
   { { attachments = { { content = "", type = "text/plain\r\nX: y" } } }, "cannot be an attachment's type" },
-  { { attachments = { { content = "", type = "multipart/mixed; boundary=x" } } }, "cannot be an attachment's type" },
+  { { attachments = { { content = "", type = "multipart/mixed; boundary=x" } } },
+    "cannot be an attachment's type" },
   { { attachments = { { content = "", type = "image" } } }, "cannot be an attachment's type" },
   { { attachments = { { content = "", contentId = "a>\r\n" } } }, "contentId" },
   { { attachments = { "x" } }, "an attachment must be a table" },
@@ -199,10 +193,4 @@ case("long threads keep their first and their last", function()
   equal(m.references[1] .. m.references[20], ids[1] .. ids[300])
 end)
 
-return {
-  email = function(message)
-    print(#failures == 0 and "all passed" or table.concat(failures, "\n"))
-    assert(count > 10)
-    message:reply { raw = mime.build { from = message.to, to = message.from, text = "Hello" } }
-  end,
-}
+return check.worker(tests)

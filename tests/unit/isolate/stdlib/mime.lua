@@ -1,20 +1,12 @@
--- mime.parse: what test_mime.c runs in an isolate. Each case is a sentence.
+-- mime.parse: each case is a sentence.
+local check = require "check"
 local mime = require "mime"
 
-local failures, count = {}, 0
+local tests = {}
+local equal = check.same
 
 local function case(name, fn)
-  count = count + 1
-  local ok, problem = pcall(fn)
-  if not ok then
-    failures[#failures + 1] = name .. ": " .. tostring(problem)
-  end
-end
-
-local function equal(got, expected)
-  if got ~= expected then
-    error(("got %q, expected %q"):format(tostring(got), tostring(expected)), 2)
-  end
+  tests[name] = fn
 end
 
 -- Lines as they are written here, with CRLF.
@@ -344,7 +336,8 @@ local names = {
 
 case("file names are read in all their forms", function()
   for _, row in ipairs(names) do
-    local m = mime.parse("Content-Type: image/x\r\nContent-Disposition: attachment; " .. row[1] .. "\r\n\r\nx")
+    local m = mime.parse("Content-Type: image/x\r\nContent-Disposition: attachment; " .. row[1]
+      .. "\r\n\r\nx")
     equal(m.attachments[1].filename, row[2])
   end
 end)
@@ -388,7 +381,8 @@ two
 end)
 
 case("boundaries that begin alike are told apart", function()
-  local m = mail "Content-Type: multipart/mixed; boundary=ab\n\n--ab\n\n--abc\n--a\n--ab x\n--ab  \n\ntwo\n--ab--\n"
+  local m = mail ("Content-Type: multipart/mixed; boundary=ab\n\n"
+    .. "--ab\n\n--abc\n--a\n--ab x\n--ab  \n\ntwo\n--ab--\n")
   equal(#m.parts, 2)
   equal(m.parts[1].text, "--abc\n--a\n--ab x")
 end)
@@ -422,7 +416,8 @@ case("depth has a bound", function()
 end)
 
 case("the number of parts has a bound", function()
-  local m = mime.parse("Content-Type: multipart/mixed; boundary=b\r\n\r\n" .. ("--b\r\n\r\n"):rep(100000))
+  local m = mime.parse("Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+    .. ("--b\r\n\r\n"):rep(100000))
   equal(#m.parts, 999)
   has_problem(m, "too many parts")
 end)
@@ -430,7 +425,8 @@ end)
 case("fields, addresses and references have bounds", function()
   local m = mime.parse(("a:\r\n"):rep(200000) .. "\r\nbody")
   equal(m.text, "body")
-  m = mime.parse("To: " .. ("a@b.test,"):rep(100000) .. "\r\nReferences: " .. ("<a@b> "):rep(100000) .. "\r\n\r\n")
+  m = mime.parse("To: " .. ("a@b.test,"):rep(100000)
+    .. "\r\nReferences: " .. ("<a@b> "):rep(100000) .. "\r\n\r\n")
   equal(#m.to, 1000)
   equal(#m.references, 1000)
   m = mime.parse("Content-Type: text/plain" .. (";a=b"):rep(100000) .. "\r\n\r\nx")
@@ -446,15 +442,11 @@ case("what is no string is refused at the caller's line", function()
   equal(tostring(problem):match("mime.parse: expected a message as a string, got nil$") ~= nil, true)
 end)
 
-return {
-  email = function(message)
-    case("message:parse() is the message's tree, made once", function()
-      equal(message:parse().subject, "a folded  subject")
-      equal(message:parse(), message:parse())
-      equal(message:parse().from.address, "anna@corp.test")
-      equal(select(2, pcall(message.parse)):match("call it with a colon") ~= nil, true)
-    end)
-    print(#failures == 0 and "all passed" or table.concat(failures, "\n"))
-    assert(count > 20)
-  end,
-}
+case("message:parse() is the message's tree, made once", function(message)
+  equal(message:parse().subject, "a folded  subject")
+  equal(rawequal(message:parse(), message:parse()), true)
+  equal(message:parse().from.address, "anna@corp.test")
+  equal(select(2, pcall(message.parse)):match("call it with a colon") ~= nil, true)
+end)
+
+return check.worker(tests)
