@@ -107,7 +107,7 @@ static int now(lua_State *lua)
 {
     struct timespec time;
     clock_gettime(CLOCK_REALTIME, &time);
-    lua_pushnumber(lua, (lua_Number)time.tv_sec + (lua_Number)(time.tv_nsec / 1000) / 1e6);
+    lua_pushnumber(lua, (lua_Number)time.tv_sec + (lua_Number)time.tv_nsec / 1e9);
     return 1;
 }
 

@@ -8,7 +8,8 @@
  *   script.c      LOAD: compile, run once, find the handlers
  *   run.c         a message's run and its fibers (coroutines that the loop resumes)
  *   convert.c     values of the wire to Lua and back; errors as text
- *   bind_*.c      what a script can touch
+ *   bind_*.c      what a script can touch, and what lua/stdlib/ stands on (json_*.c: one of these)
+ *   text.c        a text that grows in the script's heap
  *
  * Lua errors are long jumps. So nothing allocated is alive across a call that can raise: what a binding
  * needs for longer belongs to the run (its arena, its mapping) or to the isolate (its buffers). And every

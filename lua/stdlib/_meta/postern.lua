@@ -113,18 +113,6 @@ function Context:waitUntil(fn) end
 ---@class Worker
 ---@field email EmailHandler
 
----Lines for the message's trail, with a level.
----@class log
+---Lines for the message's trail, with a level: the module log.
+---@type log
 log = {}
-
----@param ... any
-function log.debug(...) end
-
----@param ... any
-function log.info(...) end
-
----@param ... any
-function log.warn(...) end
-
----@param ... any
-function log.error(...) end

@@ -161,7 +161,6 @@ static void tables_of_a_message_are_annotated(void **state)
     assert_same_keys("message.client", names_as_lua(class_fields("Client"), "---@field "),
                      "hostname = 1, tls = 1");
     assert_same_keys("message.auth", names_as_lua(class_fields("Auth"), "---@field "), "");
-    assert_same_keys("log", names_as_lua(annotations, "function log."), "");
     assert_same_keys("message:forward('a@b.test')",
                      names_as_lua(class_fields("Sent"), "---@field "), "");
     assert_same_keys("select(2, pcall(message.forward, message, 'refused'))",

@@ -9,11 +9,12 @@
 static char *read_file(const char *path)
 {
     FILE *file = fopen(path, "r");
-    if (!file)
-        fail_msg("%s: %s", path, strerror(errno));
     char *text = mem_zero(1, FILE_BYTES_MAX);
-    size_t length = fread(text, 1, FILE_BYTES_MAX - 1, file);
-    fclose(file);
+    size_t length = file ? fread(text, 1, FILE_BYTES_MAX - 1, file) : 0;
+    if (file)
+        fclose(file);
+    else
+        print_error("%s: %s\n", path, strerror(errno));
     assert_in_range(length, 1, FILE_BYTES_MAX - 2);
     return text;
 }
