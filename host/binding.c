@@ -212,6 +212,12 @@ struct bindings *bindings_open(unsigned host_count)
     return bindings;
 }
 
+void bindings_set_fetch(struct bindings *bindings, binding_fetch_fn *fetch, void *arg)
+{
+    bindings->fetch = fetch;
+    bindings->fetch_arg = arg;
+}
+
 struct store_kv *bindings_memory(struct bindings *bindings, struct err *err)
 {
     if (!bindings->memory)

@@ -87,5 +87,12 @@ struct bindings;
 struct bindings *bindings_open(unsigned host_count);
 /* When no worker runs any more; in a task. NULL is ignored. */
 void bindings_close(struct bindings *bindings);
+/* Instead of the network, in a trial: who answers what scripts fetch. 0, or a negative errno value with the reason. */
+struct http_request;
+struct http_response;
+typedef int binding_fetch_fn(void *arg, const struct binding *binding,
+                             const struct http_request *request, struct arena *arena,
+                             struct http_response *response, struct err *err);
+void bindings_set_fetch(struct bindings *bindings, binding_fetch_fn *fetch, void *arg);
 /* Where KV is kept when there is no store: in memory, from the first call on. NULL with the reason. */
 struct store_kv *bindings_memory(struct bindings *bindings, struct err *err);

@@ -398,10 +398,40 @@ static void write_response(struct exchange *exchange)
     value_end_table(out);
 }
 
+/* --- a trial --- */
+
+static void ask_trial(struct exchange *exchange, struct str url)
+{
+    struct binding_request *request = exchange->request;
+    const struct bindings *bindings = request->place->router->bindings;
+    struct err err = {0};
+    exchange->url.text = arena_str(request->arena, url);
+    const struct http_request http = {
+        .method = exchange->method,
+        .url = exchange->url.text.at,
+        .fields = exchange->fields,
+        .field_count = exchange->field_count,
+        .body = exchange->body,
+    };
+    int result = bindings->fetch(bindings->fetch_arg, request->binding, &http,
+                                 request->arena, &exchange->response, &err);
+    if (result < 0)
+        tell_failure(request, result, &err);
+    else
+        write_response(exchange);
+}
+
 void binding_fetch_fetch(struct binding_request *request)
 {
     struct exchange exchange = {.request = request};
     struct str url;
+    const struct bindings *bindings = request->place->router->bindings;
+    if (bindings && bindings->fetch) {
+        if (binding_take_text(request, "url", 1, HTTP_URL_BYTES_MAX, &url) &&
+            take_arguments(&exchange))
+            ask_trial(&exchange, url);
+        return;
+    }
     if (!request->place->router->http || !request->place->router->dns) {
         binding_refuse(request, "E_FETCH_NOT_ALLOWED",
                        "nothing leaves here: this is a trial, or `postern dev`");
