@@ -63,7 +63,8 @@ static int read_binding(const char *text, struct binding *binding, struct err *e
         binding->period_ms = LIMIT_MS;
         return 0;
     }
-    return err_set(err, -EINVAL, "--bind \"%s\" is not NAME=kv, NAME=send, NAME=limiter",
+    return err_set(err, -EINVAL,
+                   "--bind \"%s\" is not NAME=kv, NAME=send, NAME=limiter, NAME=fetch",
                    text);
 }
 
@@ -167,7 +168,8 @@ int cli_run(const struct cli_command *command, int argc, char **argv)
         {"--spam-score", "SCORE", "message.spamScore, 0 to 5", &asked.spam_score},
         {"--env", "NAME=VALUE", "a variable in env; repeatable", asked.variables},
         {"--bind", "NAME=KIND",
-         "a binding in env: KIND is kv (empty at first), send or limiter; repeatable",
+         "a binding in env: KIND is kv (empty at first), send, limiter or fetch (nobody "
+         "answers); repeatable",
          asked.bindings},
         {"--upstream", "ADDRESS=REPLY",
          "what the next hop of an address says: me@dest.test=\"550 5.1.1 gone\"; "

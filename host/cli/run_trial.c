@@ -10,6 +10,7 @@
 struct captured {
     const struct trial *trial;
     json_t *forwards, *replies, *sends;
+    struct trial_web web;
 };
 
 /* Header lines as an object; a name that stands twice keeps its last value. */
@@ -94,11 +95,12 @@ static json_t *log_of(const struct trail *trail)
 static json_t *report_of(const struct captured *captured, const struct passage *passage,
                          const struct worker_outcome *outcome, const struct reply *reply)
 {
-    json_t *report = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:I}", "outcome",
-                               worker_result_name(outcome->result), "forwards",
-                               captured->forwards, "replies", captured->replies, "sends",
-                               captured->sends, "log", log_of(passage->trail), "smtpReply",
-                               json_reply(reply), "cpuUs", (json_int_t)outcome->cpu_us);
+    json_t *report =
+        json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "outcome",
+                  worker_result_name(outcome->result), "forwards", captured->forwards,
+                  "replies", captured->replies, "sends", captured->sends, "fetches",
+                  captured->web.fetches, "log", log_of(passage->trail), "smtpReply",
+                  json_reply(reply), "cpuUs", (json_int_t)outcome->cpu_us);
     if (outcome->result == WORKER_REJECTED)
         json_object_set_new(report, "rejectReason", cli_json_bytes(outcome->text));
     else if (outcome->result != WORKER_OK)
@@ -113,12 +115,14 @@ static json_t *report_of(const struct captured *captured, const struct passage *
 
 json_t *trial_run(struct trial *trial, enum worker_result *result)
 {
-    struct captured captured = {trial, json_array(), json_array(), json_array()};
+    struct captured captured = {
+        trial, json_array(), json_array(), json_array(), {trial, json_array()}};
     struct router router = {.config = trial->config,
                             .delivery = delivery_open_capture(capture, &captured),
                             .bindings = trial->bindings,
                             .is_reply_unchecked = !trial->is_verified,
                             .is_trial = true};
+    bindings_set_fetch(trial->bindings, trial_fetch, &captured.web);
     struct passage *passage = passage_new(&router, trial->message);
     route_verify_message(passage);
     trial->verdict.spam_score = trial->spam_score;
@@ -137,6 +141,7 @@ json_t *trial_run(struct trial *trial, enum worker_result *result)
     *result = ended.result;
     json_t *report = report_of(&captured, passage, &ended, &reply);
     passage_release(passage);
+    bindings_set_fetch(trial->bindings, NULL, NULL);
     delivery_close(router.delivery);
     return report;
 }

@@ -32,6 +32,8 @@ struct trial {
     struct auth_verdict verdict;
     bool is_verified;  /* else the message is let pass as one that nobody looked at */
     double spam_score; /* negative: nothing is scored */
+    json_t *
+        web; /* { BINDING: { "POST https://…" or "https://…": { status, headers, body } } }; may be NULL */
     struct trial_upstream *upstreams;
     size_t upstream_count; /* every other address takes what it is sent */
 };
@@ -53,9 +55,18 @@ void trial_set_bindings(struct config_worker *worker, struct binding *bindings,
 json_t *trial_kv(const struct config_worker *worker, struct bindings *bindings,
                  struct arena *arena);
 
+/* A binding_fetch_fn that answers from trial->web and keeps what was asked in the array. */
+struct trial_web {
+    const struct trial *trial;
+    json_t *fetches;
+};
+int trial_fetch(void *arg, const struct binding *binding,
+                const struct http_request *request, struct arena *arena,
+                struct http_response *response, struct err *err);
+
 /* Runs it, in a task, and waits for waitUntil functions too. What came of it:
  *   { outcome, rejectReason?, error?, traceback?, cpuUs, smtpReply: { code, enhanced, text },
  *     forwards: [{ to, headers, upstream? }], replies: [{ to, raw, upstream? }],
- *     sends: [{ to, raw, upstream? }], log: [{ level, text }], kv: what trial_kv says afterwards }
+ *     sends: [{ to, raw, upstream? }], fetches: [{ binding, method, url, headers, body }], log: [{ level, text }], kv: what trial_kv says afterwards }
  * where `upstream` is what the trial has one say. */
 json_t *trial_run(struct trial *trial, enum worker_result *result);

@@ -237,6 +237,7 @@ static int read_trial(struct trial *trial, const json_t *question, struct str ra
     struct str from = arena_str(message->arena, text_of(question, "from"));
     struct str to = arena_str(message->arena, text_of(question, "to"));
     struct str auth = arena_str(message->arena, text_of(question, "auth"));
+    trial->web = json_object_get(question, "web");
     trial->spam_score = score ? json_number_value(score) : -1;
     read_captures(trial, json_object_get(question, "captures"));
     if (cli_make_message(raw, MESSAGE_BYTES_MAX, message, err) < 0 ||

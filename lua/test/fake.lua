@@ -1,7 +1,8 @@
 -- What tests make up: messages, and the time.
 local mime = require "mime"
 
-local error, pairs, pcall, setmetatable, tostring, type = error, pairs, pcall, setmetatable, tostring, type
+local error, next, pairs, pcall = error, next, pairs, pcall
+local setmetatable, tostring, type = setmetatable, tostring, type
 
 local fake = {}
 
@@ -125,6 +126,24 @@ end
 -- name.
 function fake.send()
   return binding { kind = "send" }
+end
+
+-- What env.API is, say: each URL ("https://…" or "POST https://…") with what it is answered: a text, or
+-- { status =, headers =, body = }. What was asked is in result.fetches; what has no answer here fails.
+function fake.fetch(answers)
+  local web = {}
+  for url, answer in pairs(answers or {}) do
+    if type(answer) ~= "table" then
+      answer = { body = tostring(answer) }
+    end
+    for name in pairs(answer) do
+      if name ~= "status" and name ~= "headers" and name ~= "body" then
+        error(("fake.fetch: an answer has status, headers and body, not '%s'"):format(tostring(name)), 2)
+      end
+    end
+    web[url] = answer
+  end
+  return binding { kind = "fetch", web = next(web) and web or nil }
 end
 
 -- Nil for what is no binding.

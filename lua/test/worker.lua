@@ -32,10 +32,10 @@ local function texts_by_name(values)
   return next(texts) and texts or nil
 end
 
--- The variables among what a test has put into env, its bindings, and what is in namespaces that no message
--- has seen yet.
+-- The variables among what a test has put into env, its bindings, what is in namespaces that no message has
+-- seen yet, and what servers answer.
 local function parts_of(env)
-  local variables, bindings, namespaces = {}, {}, {}
+  local variables, bindings, namespaces, web = {}, {}, {}, {}
   for name, value in pairs(env or {}) do
     local fields = fake.binding(value)
     if fields then
@@ -46,6 +46,7 @@ local function parts_of(env)
         limit = fields.limit,
         periodMs = fields.periodMs,
       }
+      web[name] = fields.web
       if fields.pairs then
         namespaces[fields.space], fields.pairs = fields.pairs, nil
       end
@@ -56,7 +57,7 @@ local function parts_of(env)
   table.sort(bindings, function(a, b)
     return a.name < b.name
   end)
-  return texts_by_name(variables), bindings, next(namespaces) and namespaces or nil
+  return texts_by_name(variables), bindings, next(namespaces) and namespaces, next(web) and web
 end
 
 local function check_options(options)
@@ -88,6 +89,7 @@ local function result_of(report)
     forwards = report.forwards,
     replies = report.replies,
     sends = report.sends,
+    fetches = report.fetches,
     rejectReason = report.rejectReason,
     error = report.error,
     traceback = report.traceback,
@@ -99,21 +101,22 @@ local function result_of(report)
 end
 
 -- Gives the worker a message, waits until it is done with it (waitUntil functions included) and returns
--- { outcome, forwards, replies, sends, rejectReason, logs, reply, error, traceback, kv }.
+-- { outcome, forwards, replies, sends, fetches, rejectReason, logs, reply, error, traceback, kv }.
 function Worker:email(message, options)
   options = options or {}
   check_options(options)
   if type(message) ~= "table" or not message.raw then
     error("worker:email: the message is what fake.message{ … } makes", 2)
   end
-  local variables, bindings, namespaces = parts_of(options.env)
+  local variables, bindings, namespaces, web = parts_of(options.env)
   local report = host.ask({
     ask = "email",
     worker = self.name,
     now = fake.clock(),
     env = variables,
     bindings = bindings,
-    namespaces = namespaces,
+    namespaces = namespaces or nil,
+    web = web or nil,
     upstreams = pairs_as_texts(options.upstream),
     from = message.from,
     to = message.to,

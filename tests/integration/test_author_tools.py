@@ -317,6 +317,24 @@ def test_bindings_last_for_a_test(scripts):
     assert done.returncode == 0, done.stdout
 
 
+def test_servers_answer_what_the_test_says(scripts):
+    script = worker("""local found = env.API:fetch("https://api.test/u?q=1").body
+        local made = env.API:fetch("https://api.test/u", {method = "post", body = "b", headers = {["X-A"] = "1"}})
+        local ok, problem = pcall(env.API.fetch, env.API, "https://else.test/")
+        message:setReject(found .. made.status .. tostring(made.ok) .. made.headers:get("x-b") .. problem.code)""")
+    done = run_tests(scripts, """it("a", function()
+          local result = worker:email(fake.message(), { env = { API = fake.fetch {
+            ["https://api.test/u?q=1"] = "found",
+            ["POST https://api.test/u"] = { status = 404, headers = { ["X-B"] = "c" } },
+          } } })
+          assert.equal("found404falsecE_FETCH_FAILED", result.rejectReason)
+          assert.equal(3, #result.fetches)
+          assert.equal("b", result.fetches[2].body)
+          assert.equal("1", result.fetches[2].headers["X-A"])
+        end)""", script=script)
+    assert done.returncode == 0, done.stdout
+
+
 # --- new ---
 
 

@@ -47,12 +47,20 @@ function WorkerUnderTest:email(message, options) end
 ---@field forwards TestForward[] In order; those that were refused, too.
 ---@field replies TestSent[]
 ---@field sends TestSent[] By a send binding, one for each recipient.
+---@field fetches TestFetch[] What fetch bindings were asked for, answered or not.
 ---@field rejectReason? string
 ---@field error? string "support.lua:12: …"
 ---@field traceback? string
 ---@field logs { level: string, text: string }[]
 ---@field kv table<string, table<string, string>> What is in each KV namespace now: result.kv.TICKETS["17"].
 ---@field cpuUs number
+
+---@class TestFetch
+---@field binding string
+---@field method string
+---@field url string
+---@field headers table<string, string>
+---@field body string
 
 ---@class TestForward
 ---@field to string
@@ -91,6 +99,12 @@ function fake.limiter(options) end
 ---A binding to send messages of the worker's own, to anybody in any name; they are in result.sends.
 ---@return FakeBinding
 function fake.send() end
+
+---A binding that fetches: each URL ("https://…", or "POST https://…") with what it is answered. What has no
+---answer here fails; what was asked is in result.fetches.
+---@param answers? table<string, string|{ status?: integer, headers?: table<string, string>, body?: string }>
+---@return FakeBinding
+function fake.fetch(answers) end
 
 ---@class FakeBinding
 
