@@ -55,6 +55,16 @@ static bool take_expiration(struct binding_request *request, uint64_t *expires_s
     return false;
 }
 
+/* What is kept grows until the disk is full; mail needs it more. */
+static bool has_space(struct binding_request *request)
+{
+    const struct router *router = request->place->router;
+    if (!router->space || !space_is_low(router->space))
+        return true;
+    binding_fail(request, "E_STORE", "the disk is almost full: nothing more is kept");
+    return false;
+}
+
 static void tell_result(struct binding_request *request, int result)
 {
     if (result == -EINVAL)
@@ -92,7 +102,7 @@ void binding_kv_put(struct binding_request *request)
 {
     struct store_kv_pair pair = {0};
     struct store_kv *kv = open_kv(request);
-    if (!kv || !take_key(request, &pair.key) ||
+    if (!kv || !has_space(request) || !take_key(request, &pair.key) ||
         !binding_take_text(request, "value", 0, VALUE_BYTES_MAX, &pair.value) ||
         !take_expiration(request, &pair.expires_s))
         return;
@@ -114,7 +124,7 @@ void binding_kv_increment(struct binding_request *request)
 {
     struct store_kv_increment increment = {.now_s = now_s()};
     struct store_kv *kv = open_kv(request);
-    if (!kv || !take_key(request, &increment.key) ||
+    if (!kv || !has_space(request) || !take_key(request, &increment.key) ||
         !take_expiration(request, &increment.expires_s) ||
         !binding_take_number(request, "by", -NUMBER_MAX, NUMBER_MAX, 1, &increment.by))
         return;

@@ -367,6 +367,7 @@ struct reply route_through_worker(struct passage *passage, struct outcome *outco
     int result = worker_run(worker, &email, &actions, passage->message->arena, ended);
     if (result < 0)
         return reply_shutting_down();
+    ended->text = binding_hide_secrets(described, ended->text, passage->message->arena);
     tell_end(passage, outcome, ended);
     return reply_to_end(passage, outcome, described, ended);
 }
