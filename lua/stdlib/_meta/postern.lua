@@ -49,15 +49,16 @@ function Message:parse() end
 ---@field messageId string
 ---@field queued boolean No next hop has taken it for now; Postern tries again.
 
----What forward() and reply() raise when they fail. Uncaught, a forward() that an upstream has refused is
----answered to the sender in the upstream's words; any other error is 451, and the sender tries again.
+---What forward(), reply() and the methods of bindings raise when they fail. Uncaught, a forward() that an
+---upstream has refused is answered to the sender in the upstream's words; any other error is 451, and the
+---sender tries again.
 ---@class Failure
 ---@field code string "E_…"
 ---@field message string For a person.
 ---@field permanent boolean Whether trying again is of no use.
 ---@field class? FailureClass What a delivery failed of.
 ---@field smtp? { code: integer, enhanced: string, text: string } The upstream's reply, if there was one.
----@field call "forward"|"reply"
+---@field call string "forward", "reply", "TICKETS:get" …
 ---@field where string Where in the script it happened: "support.lua:12".
 
 ---@alias FailureClass "hard"|"soft"|"quota"|"size"|"policy"|"spam"|"block"|"authentication"|"greylist"
@@ -97,9 +98,148 @@ function Headers:each() end
 ---@field dmarc { result: string, domain?: string, policy?: string, reason?: string }
 ---@field arc { result: string, sealers?: string[], reason?: string }
 
----The worker's variables from host.yaml. Read-only.
+---What host.yaml gives the worker: variables (`vars:`) and secrets (`secrets:`) are strings, all else is
+---bound under `kv:`, `limiters:`, `send:` and `fetch:`. What is not there is nil. Read-only.
 ---@class Env
----@field [string] string
+---@field [string] string|KV|Limiter|EmailBinding|Fetcher
+
+---Values by key, for all workers that have the namespace bound, on all hosts. What put, delete and
+---increment have written when they return is on stable storage. A key has 1 to 512 bytes.
+---@class KV
+local KV = {}
+
+---The value, or nil. As "json" it is decoded.
+---@param key string
+---@param options? "text"|"json"|{ type: "text"|"json" }
+---@return any
+function KV:get(key, options) end
+
+---@param key string
+---@param options? "text"|"json"|{ type: "text"|"json" }
+---@return { value?: any, metadata?: any }
+function KV:getWithMetadata(key, options) end
+
+---Replaces the value (at most 25 MiB), its metadata (1024 bytes as JSON) and its time: `expirationTtl` in
+---seconds from now, or `expiration` in Unix seconds; without either it stays.
+---@param key string
+---@param value string|number
+---@param options? { expirationTtl: integer, expiration: integer, metadata: any }
+function KV:put(key, value, options) end
+
+---@param key string
+function KV:delete(key) end
+
+---Adds to a whole number in one step, whoever else does the same, and returns the sum. A key that is not
+---there counts as 0; only then the options set its time.
+---@param key string
+---@param by? integer Default: 1.
+---@param options? { expirationTtl: integer, expiration: integer }
+---@return integer
+function KV:increment(key, by, options) end
+
+---Keys in order, at most 1000 at a time; `cursor` of one list is where the next one goes on.
+---@param options? { prefix: string, limit: integer, cursor: string }
+---@return KVList
+function KV:list(options) end
+
+---@class KVList
+---@field keys { name: string, expiration?: integer, metadata?: any }[]
+---@field listComplete boolean
+---@field cursor? string Unless it is complete.
+
+---A limit of rate: so many in a period for each key. Each of n hosts gives a key an n-th of it, at least one.
+---@class Limiter
+local Limiter = {}
+
+---@param options { key: string }
+---@return { success: boolean }
+function Limiter:limit(options) end
+
+---@class EmailBinding
+local EmailBinding = {}
+
+---Sends a message of the worker's own; once it returns the message is in the queue. `from` must be an
+---address that the binding allows (default: of our domains), each recipient one it may write to (default:
+---`destinations:`).
+---@param message Email
+---@return { messageId: string }
+function EmailBinding:send(message) end
+
+---@alias Person string|{ name?: string, email: string }
+
+---@class Email
+---@field from? Person Required without raw.
+---@field to Person|Person[]
+---@field cc? Person|Person[]
+---@field bcc? Person|Person[]
+---@field replyTo? Person
+---@field subject? string
+---@field text? string
+---@field html? string
+---@field headers? table<string, string|number|(string|number)[]>
+---@field attachments? EmailAttachment[]
+---@field inReplyTo? string "<id@host>"
+---@field references? string|string[]
+---@field raw? string A whole message, in place of all but `to`.
+
+---@class EmailAttachment
+---@field content string Its bytes.
+---@field filename? string
+---@field type? string Default: "application/octet-stream".
+---@field disposition? "attachment"|"inline"
+---@field contentId? string
+
+---HTTP, to the hosts that the binding names.
+---@class Fetcher
+local Fetcher = {}
+
+---Asks, follows redirects (each to allowed hosts only), and returns the answer whatever its status. Raises
+---a Failure with E_FETCH_NOT_ALLOWED, E_FETCH_FAILED, E_FETCH_TIMEOUT or E_FETCH_TOO_LARGE (over 10 MiB).
+---@param url string
+---@param options? FetchOptions
+---@return Response
+function Fetcher:fetch(url, options) end
+
+---@class FetchOptions
+---@field method? string Default: "GET".
+---@field headers? table<string, string|number>
+---@field body? string
+---@field timeout? number Seconds for all of it, redirects included; at most 30, the default.
+---@field redirect? "follow"|"manual"|"error"
+
+---@class Response
+---@field status integer
+---@field ok boolean 200 to 299.
+---@field url string Who answered at last.
+---@field redirected boolean
+---@field body string
+---@field headers ResponseHeaders
+local Response = {}
+
+---The body.
+---@return string
+function Response:text() end
+
+---The body, decoded.
+---@return any
+function Response:json() end
+
+---Names compare without case.
+---@class ResponseHeaders
+local ResponseHeaders = {}
+
+---The value; several are joined by ", ". Nil if there is none.
+---@param name string
+---@return string?
+function ResponseHeaders:get(name) end
+
+---@param name string
+---@return string[]
+function ResponseHeaders:getAll(name) end
+
+---@param name string
+---@return boolean
+function ResponseHeaders:has(name) end
 
 ---@class Context
 local Context = {}
