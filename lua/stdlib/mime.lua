@@ -10,6 +10,7 @@
 local _, native = ...
 local address = require "mime_address"
 local build = require "mime_build"
+local html = require "html"
 local text_of = require "mime_text"
 local time = require "time"
 
@@ -366,8 +367,8 @@ function mail_properties.references(mail)
 end
 
 -- `found` is what its parts are, sorted when it is first asked for.
-function mail_properties.text(_, found)
-  return joined(found.plain)
+function mail_properties.text(mail, found)
+  return joined(found.plain) or mail.html and html.toText(mail.html)
 end
 
 function mail_properties.html(_, found)

@@ -208,6 +208,8 @@ def second_opinion(raw):
         "references": " ".join(re.findall(r"<[^<>\s]+>", " ".join(mail.get_all("references", [])))),
         "shape": shape(mail), "text": joined(found["plain"]), "html": joined(found["html"]),
     }
+    if seen["text"] == "none" and found["html"]:
+        seen["text"] = "from the HTML"
     ids = re.findall(r"<[^<>\s]+>|^\S+$", field(mail, "message-id").strip())
     seen["messageId"] = ids[0] if ids else ""
     for key in ("to", "cc"):
@@ -265,8 +267,8 @@ def has_surrogates(text):
 
 
 def is_same(mine, theirs):
-    """Python does not join flowed lines; raw bytes in an address are anybody's guess."""
-    return mine == theirs or theirs == "flowed" or has_surrogates(theirs or "")
+    """Python does not join flowed lines, nor makes plain text of HTML; raw bytes in an address are anybody's guess."""
+    return mine == theirs or theirs == "from the HTML" or theirs == "flowed" or has_surrogates(theirs or "")
 
 
 def test_both_readers_find_the_same(tmp_path):

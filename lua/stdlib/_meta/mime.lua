@@ -35,7 +35,7 @@ function mime.build(message) end
 ---@field messageId? string "<…>"
 ---@field inReplyTo? string "<…>"
 ---@field references string[]
----@field text? string The plain text: of several forms the first, of several bodies all.
+---@field text? string The plain text: the first of several forms, all of several bodies; else that of html.
 ---@field html? string The HTML text: of several forms the last, of several bodies all.
 ---@field attachments MailPart[] All that is neither of these, and not another form of them.
 ---@field calendar? MailCalendar The first invitation.

@@ -342,6 +342,12 @@ case("file names are read in all their forms", function()
   end
 end)
 
+case("where there is only HTML, the plain text is what it says", function()
+  local m = mail "Content-Type: text/html\n\n<p>caf&eacute; <b>now</b></p>\n"
+  equal(m.html, "<p>caf&eacute; <b>now</b></p>\n")
+  equal(m.text:match("^%s*(.-)%s*$"), "caf\195\169 now")
+end)
+
 -- --- broken and hostile ---
 
 case("a multipart without its last boundary is read", function()
