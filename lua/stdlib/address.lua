@@ -108,15 +108,6 @@ function address.same(a, b)
     and one.localPart:lower() == other.localPart:lower()
 end
 
-local function phrase(name)
-  if find(name, "[\128-\255]") or find(name, "=?", 1, true) then
-    return native.mime_encode_words(name)
-  elseif find(name, "[^%w !#$%%&'*+/=?^_`{|}~-]") then
-    return '"' .. gsub(name, '["\\]', "\\%0") .. '"'
-  end
-  return name
-end
-
 -- As a header field has it: Anna <anna@corp.test>, the name quoted or encoded (RFC 2047) where it needs it.
 function address.format(text, name)
   check("address.format: the address", text, "string")
@@ -128,7 +119,7 @@ function address.format(text, name)
     raise("address.format: the name has a line end or another control character, or is not UTF-8")
   end
   name = match(name, "^.*%S", find(name, "%S") or 1) or ""
-  return name == "" and parsed.address or phrase(name) .. " <" .. parsed.address .. ">"
+  return name == "" and parsed.address or fields.phrase(name) .. " <" .. parsed.address .. ">"
 end
 
 -- A domain in normal form; nil when it is none.

@@ -157,6 +157,7 @@ local function check_address(address, field)
   return address
 end
 
+-- A display name as a header field has it: as it is, quoted, or encoded.
 local function phrase(name)
   if find(name, "[\128-\255]") or find(name, "=?", 1, true) then
     return native.mime_encode_words(name)
@@ -198,4 +199,4 @@ local function write(value, field)
   return concat(list, ", ")
 end
 
-return { read = read, write = write }
+return { read = read, write = write, phrase = phrase }
