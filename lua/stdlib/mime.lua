@@ -10,7 +10,7 @@
 local _, native = ...
 local address = require "mime_address"
 local build = require "mime_build"
-local html = require "html"
+local html_text = require("html").toText
 local text_of = require "mime_text"
 local time = require "time"
 
@@ -368,7 +368,7 @@ end
 
 -- `found` is what its parts are, sorted when it is first asked for.
 function mail_properties.text(mail, found)
-  return joined(found.plain) or mail.html and html.toText(mail.html)
+  return joined(found.plain) or mail.html and html_text(mail.html)
 end
 
 function mail_properties.html(_, found)
