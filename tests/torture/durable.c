@@ -1,10 +1,12 @@
-/* Uses system calls that faults.c does not stand before. */
+/* Uses system calls that faults.c does not stand before. One file at a time is copied, by one process: a copy that was
+ * begun before another must not take its place. */
 #include "durable.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -14,22 +16,26 @@
 #define PATH_BYTES (KEPT_BYTES + 64)
 
 static char kept[KEPT_BYTES];
+static int lock = -1;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-
-void durable_begin(const char *directory)
-{
-    snprintf(kept, sizeof kept, "%s", directory);
-}
 
 static int open_path(const char *path, int flags)
 {
     return (int)syscall(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, 0600);
 }
 
-/* Several processes may keep the same file at once: each writes its own, which then takes the name. */
+void durable_begin(const char *directory)
+{
+    snprintf(kept, sizeof kept, "%s", directory);
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "%s/lock", kept);
+    lock = open_path(path, O_RDWR | O_CREAT);
+}
+
+/* Under a name of its own, for a process may be killed meanwhile. */
 static int begin_copy(char path[static PATH_BYTES])
 {
-    snprintf(path, PATH_BYTES, "%s/copy.%d", kept, (int)getpid());
+    snprintf(path, PATH_BYTES, "%s/copy", kept);
     return open_path(path, O_WRONLY | O_CREAT | O_TRUNC);
 }
 
@@ -86,12 +92,16 @@ void durable_forget(const char *path)
 void durable_keep(int fd)
 {
     struct stat file;
-    if (!kept[0] || fstat(fd, &file) < 0)
+    if (!kept[0])
         return;
     pthread_mutex_lock(&mutex);
-    if (S_ISDIR(file.st_mode))
-        keep_names(fd, &file);
-    else
-        keep_content(fd, &file);
+    flock(lock, LOCK_EX);
+    if (fstat(fd, &file) == 0) {
+        if (S_ISDIR(file.st_mode))
+            keep_names(fd, &file);
+        else
+            keep_content(fd, &file);
+    }
+    flock(lock, LOCK_UN);
     pthread_mutex_unlock(&mutex);
 }

@@ -195,10 +195,15 @@ static size_t length_of(enum action action, size_t length)
     return is_halved && length > 1 ? length / 2 : length;
 }
 
+/* Who is told that a file is on stable storage must find it there after a power failure. */
 static void keep(int fd)
 {
-    if (control && is_file_below(fd) && !atomic_load(&control->is_power_cut))
+    if (!control || !is_file_below(fd))
+        return;
+    if (!atomic_load(&control->is_power_cut))
         durable_keep(fd);
+    if (atomic_load(&control->is_power_cut))
+        die();
 }
 
 /* --- the calls --- */
