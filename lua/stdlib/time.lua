@@ -127,7 +127,7 @@ local function parse_mail(text)
     return nil
   end
   local second, tail = match(after, "^%s*:%s*(%d%d)(.*)$")
-  local zone = match(tail or after, "^%s*([+-]?%w*)%s*$")
+  local zone = match(tail or after, "^%s*([+-]?%w*)[%a%s]*$")
   if not zone then
     return nil
   end
