@@ -97,8 +97,7 @@ static void what_is_no_url_is_refused(void **state)
         "http://a.test:x/",
         "http://a.test/ b",
         "http://a.test/\r\nX: y",
-        "http://b\xc3\xbc"
-        "cher.test/",
+        "http://b\303\274cher.test/",
         "javascript:alert(1)",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
