@@ -1,5 +1,6 @@
 -- What tests make up: messages, and the time.
 local mime = require "mime"
+local time = require "time"
 
 local error, next, pairs, pcall = error, next, pairs, pcall
 local setmetatable, tostring, type = setmetatable, tostring, type
@@ -151,7 +152,7 @@ function fake.binding(object)
   return bindings[object]
 end
 
-local os_time, os_date = os.time, os.date
+local os_time, os_date, time_now = os.time, os.date, time.now
 local now
 
 -- Sets the clock of this test and of the workers it runs, in seconds since 1970; it stands still then. Nil
@@ -164,7 +165,7 @@ function fake.now(seconds)
   if now then
     require "test.clock"(now)
   else
-    os.time, os.date = os_time, os_date -- luacheck: ignore 122
+    os.time, os.date, time.now = os_time, os_date, time_now -- luacheck: ignore 122
   end
 end
 
