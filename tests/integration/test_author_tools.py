@@ -1,5 +1,6 @@
 """What authors of scripts use: postern run with all it can play, test, new and types."""
 import json
+import re
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -371,6 +372,20 @@ def test_types_are_those_of_this_version(tmp_path):
     assert "postern.lua" in stubs and "test.lua" in stubs
     settings = json.loads((tmp_path / ".luarc.json").read_text())
     assert settings["workspace.library"] == [".postern-types"]
+
+
+def test_types_say_what_tests_are_given(scripts):
+    stub = (ROOT / "lua/test/_meta/test.lua").read_text()
+    done = run_tests(scripts, """it("a", function()
+          for name in pairs(assert) do print("assert." .. name) end
+          for name in pairs(fake) do print("fake." .. name) end
+          for name in pairs(getmetatable(worker)) do print("WorkerUnderTest:" .. name) end
+        end)""")
+    given = set(re.findall(r"^# ((?:assert|fake|WorkerUnderTest)[.:]\w+)$", done.stdout, re.MULTILINE))
+    own = {"fake.binding", "fake.clock", "WorkerUnderTest:__index"}
+    assert given - own == set(re.findall(r"^function (\w+[.:]\w+)\(", stub, re.MULTILINE)), done.stdout
+    for name in re.findall(r"^function (\w+)\(", stub, re.MULTILINE):
+        assert run_tests(scripts, f'it("a", function() assert.equal("function", type({name})) end)').returncode == 0
 
 
 def test_types_leave_settings_alone(tmp_path):
