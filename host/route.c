@@ -188,8 +188,8 @@ static int run_errand(void *arg)
 {
     struct errand *errand = arg;
     struct arena *arena = arena_new();
-    errand->leg = route_forward(errand->passage, errand->outcome, errand->destination,
-                                STR(""), arena);
+    errand->leg =
+        route_forward(errand->passage, errand->outcome, errand->destination, NULL, arena);
     arena_free(arena);
     return 0;
 }

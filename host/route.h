@@ -125,11 +125,16 @@ enum reply_part { REPLY_SIGNATURES, REPLY_CONTENT, REPLY_PART_COUNT };
  * is in the message's arena, `arena` is for what is needed on the way. */
 struct leg *route_send(struct passage *passage, const struct outgoing *outgoing,
                        struct arena *arena);
-/* The same for the message itself, with the envelope's sender rewritten and sealed: `headers` ("X-…: …\r\n" lines, may
- * be empty) go on top of it. */
+/* The same for the message itself, with the envelope's sender rewritten and sealed; `form` NULL: as it came. */
+struct forward_form {
+    struct str headers; /* "X-…: …\r\n" lines that go on top; may be empty */
+    struct str edited;  /* the header section instead of the message's own; or empty */
+    struct str
+        wrapped; /* a whole message of ours instead, which has it attached; or empty */
+};
 struct leg *route_forward(struct passage *passage, struct outcome *outcome,
-                          const struct mailbox *destination, struct str headers,
-                          struct arena *arena);
+                          const struct mailbox *destination,
+                          const struct forward_form *form, struct arena *arena);
 /* A domain whose mail comes here. */
 bool route_is_ours(const struct passage *passage, struct str domain);
 /* The domain in whose name `recipient`'s mail is sent on. */
@@ -142,6 +147,9 @@ bool leg_is_sent(const struct leg *leg);
  * empty without keys. 0; or -ECANCELED, -ETIMEDOUT, -EIO (a key cannot sign, which has been told). */
 int route_seal(struct passage *passage, const struct mailbox *recipient,
                struct str *fields);
+/* The same for the message with another header. */
+int route_seal_edited(struct passage *passage, const struct mailbox *recipient,
+                      const struct header *header, struct arena *arena, struct str *fields);
 int route_sign(struct passage *passage, const struct mailbox *recipient, struct str content,
                struct arena *arena, struct str *fields);
 

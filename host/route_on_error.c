@@ -38,7 +38,7 @@ static struct reply forward(struct passage *passage, struct outcome *outcome,
     const struct leg *leg = leg_sent_to(passage, outcome, destination);
     if (!leg) {
         struct arena *arena = arena_new();
-        leg = route_forward(passage, outcome, destination, STR(""), arena);
+        leg = route_forward(passage, outcome, destination, NULL, arena);
         arena_free(arena);
     }
     return route_leg_reply(passage, leg);

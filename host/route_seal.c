@@ -53,6 +53,19 @@ static int seal(struct passage *passage, const struct mailbox *recipient,
     return result;
 }
 
+int route_seal_edited(struct passage *passage, const struct mailbox *recipient,
+                      const struct header *header, struct arena *arena, struct str *fields)
+{
+    struct str raw = blob_view(passage->message->raw);
+    struct seal_request request = {
+        .header = header,
+        .body = str_from(raw, passage->message->header.body_offset),
+        .results = own_results(passage),
+        .chain = chain_of(passage),
+    };
+    return seal(passage, recipient, request, arena, fields);
+}
+
 int route_seal(struct passage *passage, const struct mailbox *recipient, struct str *fields)
 {
     struct arena *arena = passage->message->arena;
@@ -61,14 +74,8 @@ int route_seal(struct passage *passage, const struct mailbox *recipient, struct 
             *fields = made->fields;
             return 0;
         }
-    struct str raw = blob_view(passage->message->raw);
-    struct seal_request request = {
-        .header = &passage->message->header,
-        .body = str_from(raw, passage->message->header.body_offset),
-        .results = own_results(passage),
-        .chain = chain_of(passage),
-    };
-    int result = seal(passage, recipient, request, arena, fields);
+    int result =
+        route_seal_edited(passage, recipient, &passage->message->header, arena, fields);
     if (result < 0)
         return result;
     struct seal *made = arena_new_of(arena, struct seal);

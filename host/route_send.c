@@ -213,22 +213,58 @@ static struct mailbox rewritten_sender(struct passage *passage,
     return rewritten;
 }
 
-static struct str hop(const struct passage *passage, struct arena *arena)
+static struct str hop(const struct passage *passage, const struct header *header,
+                      struct arena *arena)
 {
     if (!passage->router->secret)
         return STR("");
-    return hop_field(passage->router->secret, &passage->message->header,
-                     passage->own_hops + 1, arena);
+    return hop_field(passage->router->secret, header, passage->own_hops + 1, arena);
+}
+
+/* The parts of what goes on, sealed. Returns 0, or a negative errno when it cannot be signed. */
+static int compose_forward(struct passage *passage, const struct mailbox *recipient,
+                           const struct forward_form *form, struct arena *arena,
+                           struct outgoing *outgoing)
+{
+    const struct message *message = passage->message;
+    struct str *parts =
+        arena_array(arena, struct str, FORWARD_TOP_COUNT + passage->content_count + 2);
+    struct header changed;
+    const struct header *header = &changed;
+    size_t count = FORWARD_TOP_COUNT;
+    int result;
+    parts[FORWARD_TRACE] = message->trace;
+    parts[FORWARD_HEADERS] = form->headers;
+    if (form->wrapped.length) {
+        header_parse(form->wrapped, arena, &changed);
+        parts[FORWARD_TRACE] = STR(""); /* is within, with the message it is about */
+        parts[count++] = form->wrapped;
+        result = route_sign(passage, recipient, form->wrapped, arena, &parts[FORWARD_SEAL]);
+    } else if (form->edited.length) {
+        header_parse(form->edited, arena, &changed);
+        parts[count++] = form->edited;
+        parts[count++] = str_from(blob_view(message->raw), message->header.body_offset);
+        result = route_seal_edited(passage, recipient, header, arena, &parts[FORWARD_SEAL]);
+    } else {
+        header = &message->header;
+        memcpy(parts + count, passage->content, passage->content_count * sizeof *parts);
+        count += passage->content_count;
+        result = route_seal(passage, recipient, &parts[FORWARD_SEAL]);
+    }
+    parts[FORWARD_HOP] = hop(passage, header, arena);
+    outgoing->parts = parts;
+    outgoing->part_count = count;
+    return result;
 }
 
 struct leg *route_forward(struct passage *passage, struct outcome *outcome,
-                          const struct mailbox *destination, struct str headers,
-                          struct arena *arena)
+                          const struct mailbox *destination,
+                          const struct forward_form *form, struct arena *arena)
 {
+    static const struct forward_form as_it_came;
     const struct message *message = passage->message;
     const struct mailbox *recipient = &outcome->recipient->mailbox;
     struct mailbox reverse_path = rewritten_sender(passage, recipient, arena);
-    struct str seal = STR("");
     struct outgoing outgoing = {
         .outcome = outcome,
         .reverse_path = &reverse_path,
@@ -237,21 +273,12 @@ struct leg *route_forward(struct passage *passage, struct outcome *outcome,
         .is_utf8 = message->is_utf8,
         .id = message->id,
     };
-    if (route_seal(passage, recipient, &seal) < 0) {
+    if (compose_forward(passage, recipient, form ? form : &as_it_came, arena, &outgoing) <
+        0) {
         struct leg *leg = leg_new(passage, &outgoing);
         leg->fate = LEG_DEFERRED;
         leg->reply = reply_local_error();
         return leg;
     }
-    size_t count = FORWARD_TOP_COUNT + passage->content_count;
-    struct str *parts = arena_array(arena, struct str, count);
-    parts[FORWARD_SEAL] = seal;
-    parts[FORWARD_HOP] = hop(passage, arena);
-    parts[FORWARD_TRACE] = message->trace;
-    parts[FORWARD_HEADERS] = headers;
-    memcpy(parts + FORWARD_TOP_COUNT, passage->content,
-           passage->content_count * sizeof *parts);
-    outgoing.parts = parts;
-    outgoing.part_count = count;
     return route_send(passage, &outgoing, arena);
 }

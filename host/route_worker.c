@@ -1,5 +1,7 @@
 /* A worker's part of the walk: what its script asks for (forward, reply, log) is done here, under the rules that
  * a script cannot bend, and its outcome becomes the sender's reply. */
+#include "route_worker.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -11,9 +13,6 @@
 #include "mail/compose.h"
 #include "mail/reply_check.h"
 #include "smtp/replies.h"
-
-/* Of what one forward() adds. */
-#define HEADERS_BYTES_MAX ((size_t)256 * 1024)
 
 /* One run of a worker; freed at its end, which may come after the session's. */
 struct worker_passage {
@@ -28,14 +27,14 @@ static const struct mailbox *recipient_of(const struct worker_passage *run)
     return &run->outcome->recipient->mailbox;
 }
 
-static void refuse(struct worker_answer *answer, const char *code, struct str text)
+void route_worker_refuse(struct worker_answer *answer, const char *code, struct str text)
 {
     *answer =
         (struct worker_answer){.code = str_of(code), .text = text, .is_permanent = true};
 }
 
-static void answer_with_leg(const struct leg *leg, struct arena *arena,
-                            struct worker_answer *answer)
+void route_worker_answer(const struct leg *leg, struct arena *arena,
+                         struct worker_answer *answer)
 {
     answer->is_ok = leg_is_sent(leg);
     answer->is_queued = leg->fate == LEG_QUEUED;
@@ -54,60 +53,11 @@ static void answer_with_leg(const struct leg *leg, struct arena *arena,
 
 /* --- forward --- */
 
-static bool read_destination(const struct worker_passage *run, struct str recipient,
-                             struct arena *arena, struct mailbox *destination,
-                             struct worker_answer *answer)
+static void forward(void *arg, const struct worker_forward *asked, struct arena *arena,
+                    struct worker_answer *answer)
 {
-    if (mailbox_parse(recipient, arena, destination) < 0) {
-        refuse(answer, "E_VALIDATION_ERROR",
-               str_of(arena_printf(arena, "forward: \"%.*s\" is not an address",
-                                   STR_ARG(recipient))));
-        return false;
-    }
-    if (!config_is_destination(run->passage->config, destination)) {
-        refuse(
-            answer, "E_RECIPIENT_NOT_ALLOWED",
-            str_of(arena_printf(
-                arena, "forward: %.*s is not in `destinations:` of host.yaml; add it there",
-                STR_ARG(destination->text))));
-        return false;
-    }
-    return true;
-}
-
-static bool write_headers(const struct worker_header *headers, size_t count,
-                          struct buf *lines, struct arena *arena,
-                          struct worker_answer *answer)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (str_starts_nocase(headers[i].name, STR("X-")) &&
-            header_append(lines, headers[i].name, headers[i].value) == 0)
-            continue;
-        refuse(answer, "E_HEADER_NOT_ALLOWED",
-               str_of(arena_printf(
-                   arena,
-                   "forward: header \"%.*s\": only X-… headers of one line may be added",
-                   STR_ARG(headers[i].name))));
-        return false;
-    }
-    return true;
-}
-
-static void forward(void *arg, struct str recipient, const struct worker_header *headers,
-                    size_t header_count, struct arena *arena, struct worker_answer *answer)
-{
-    struct worker_passage *run = arg;
-    struct mailbox destination;
-    struct buf lines;
-    buf_init(&lines, HEADERS_BYTES_MAX);
-    if (read_destination(run, recipient, arena, &destination, answer) &&
-        write_headers(headers, header_count, &lines, arena, answer)) {
-        answer->message_id = run->passage->message->id;
-        answer_with_leg(route_forward(run->passage, run->outcome, &destination,
-                                      buf_view(&lines), arena),
-                        arena, answer);
-    }
-    buf_free(&lines);
+    const struct worker_passage *run = arg;
+    route_worker_forward(run->passage, run->outcome, asked, arena, answer);
 }
 
 /* --- reply --- */
@@ -197,7 +147,7 @@ static void send_reply(struct worker_passage *run, struct str content, struct st
     }
     const struct leg *leg = route_send(passage, &outgoing, arena);
     answer->message_id = id;
-    answer_with_leg(leg, arena, answer);
+    route_worker_answer(leg, arena, answer);
     if (answer->is_ok)
         EVENT(passage->trail, STATUS_MESSAGE_REPLIED, FIELD("to", leg->destination.text),
               FIELD("reply_id", id));
@@ -214,7 +164,8 @@ static void reply(void *arg, const struct worker_reply *asked, struct arena *are
     buf_init(&content, run->passage->config->smtp.message_bytes_max);
     struct str id = {0};
     if (check_may_reply(run, &err) < 0) {
-        refuse(answer, "E_REPLY_NOT_ALLOWED", arena_str(arena, str_of(err.text)));
+        route_worker_refuse(answer, "E_REPLY_NOT_ALLOWED",
+                            arena_str(arena, str_of(err.text)));
     } else {
         run->has_replied = true; /* a second reply() must not pass while this one waits */
         if (asked->raw.length == 0)
@@ -226,7 +177,8 @@ static void reply(void *arg, const struct worker_reply *asked, struct arena *are
             send_reply(run, buf_view(&content), id, arena, answer);
         } else {
             run->has_replied = false;
-            refuse(answer, "E_VALIDATION_ERROR", arena_str(arena, str_of(err.text)));
+            route_worker_refuse(answer, "E_VALIDATION_ERROR",
+                                arena_str(arena, str_of(err.text)));
         }
     }
     buf_free(&content);

@@ -74,11 +74,10 @@ static void take_question(void *arg, const struct worker_reply *asked, struct ar
                                        .is_permanent = true};
 }
 
-static void refuse_forward(void *arg, struct str recipient,
-                           const struct worker_header *headers, size_t header_count,
+static void refuse_forward(void *arg, const struct worker_forward *forward,
                            struct arena *arena, struct worker_answer *told)
 {
-    (void)arg, (void)recipient, (void)headers, (void)header_count, (void)arena;
+    (void)arg, (void)forward, (void)arena;
     *told = (struct worker_answer){.code = STR("E_VALIDATION_ERROR"),
                                    .text = STR("a test forwards nothing itself"),
                                    .is_permanent = true};

@@ -1,5 +1,6 @@
 /* The calls that wait, first half: check the arguments, write the request, yield. The loop sends it once
  * the yield has arrived there (run.c); the prelude turns the answer into a result or an error. */
+#include <string.h>
 #include <strings.h>
 
 #include "bind.h"
@@ -57,6 +58,7 @@ int bind_call_wait(lua_State *lua)
 struct header_list {
     struct buf *out;
     const char *call; /* for messages */
+    const char *key;  /* "headers", "set" */
     bool is_x_only;
     int count;
 };
@@ -121,14 +123,14 @@ static void write_header_item(lua_State *lua, struct header_list *list, struct s
     lua_pop(lua, 1);
 }
 
-/* headers = [ … ] from the table (or nil) at `index`. */
+/* key = [ … ] from the table (or nil) at `index`. */
 static void write_headers(lua_State *lua, int index, struct header_list *list)
 {
-    bind_call_must_fit(lua, value_put_table(list->out, "headers"));
+    bind_call_must_fit(lua, value_put_table(list->out, list->key));
     if (!lua_isnoneornil(lua, index)) {
         if (!lua_istable(lua, index))
-            raise_error(lua, "message:%s: headers must be a table, got %s", list->call,
-                        luaL_typename(lua, index));
+            raise_error(lua, "message:%s: %s must be a table, got %s", list->call,
+                        list->key, luaL_typename(lua, index));
         lua_pushnil(lua);
         while (lua_next(lua, index))
             write_header_item(lua, list, check_header_name(lua, lua_gettop(lua) - 1, list));
@@ -136,16 +138,92 @@ static void write_headers(lua_State *lua, int index, struct header_list *list)
     bind_call_must_fit(lua, value_end_table(list->out));
 }
 
-/* --- message:forward(recipient, headers) --- */
+/* --- message:forward(recipient, headers, options) --- */
+
+/* Each writes the option on top of the stack. */
+static void write_set(lua_State *lua, struct buf *out, const char *name)
+{
+    write_headers(lua, lua_gettop(lua),
+                  &(struct header_list){out, "forward", name, false, 0});
+}
+
+static void write_removals(lua_State *lua, struct buf *out, const char *name)
+{
+    int list = lua_gettop(lua);
+    if (!lua_istable(lua, list))
+        raise_error(lua, "message:forward: remove must be a list of names, got %s",
+                    luaL_typename(lua, list));
+    bind_call_must_fit(lua, value_put_table(out, name));
+    for (int i = 1; i <= (int)lua_objlen(lua, list); i++) {
+        lua_rawgeti(lua, list, i);
+        struct str field = check_string(lua, -1, "message:forward: a name in remove");
+        bind_call_must_fit(lua, value_write_number(out, i));
+        bind_call_must_fit(lua, value_write_string(out, field));
+        lua_pop(lua, 1);
+    }
+    bind_call_must_fit(lua, value_end_table(out));
+}
+
+static void write_bool(lua_State *lua, struct buf *out, const char *name)
+{
+    if (lua_type(lua, -1) != LUA_TBOOLEAN)
+        raise_error(lua, "message:forward: %s must be true or false, got %s", name,
+                    luaL_typename(lua, -1));
+    bind_call_must_fit(lua, value_put_bool(out, name, lua_toboolean(lua, -1)));
+}
+
+static void write_from(lua_State *lua, struct buf *out, const char *name)
+{
+    if (lua_type(lua, -1) == LUA_TSTRING)
+        put_string(lua, out, name, check_string(lua, -1, name));
+    else if (lua_type(lua, -1) == LUA_TBOOLEAN)
+        write_bool(lua, out, name);
+    else
+        raise_error(lua, "message:forward: rewriteFrom must be true or an address, got %s",
+                    luaL_typename(lua, -1));
+}
+
+static const struct forward_option {
+    const char *name;
+    void (*write)(lua_State *lua, struct buf *out, const char *name);
+} forward_options[] = {
+    {"set", write_set},   {"remove", write_removals}, {"rewriteFrom", write_from},
+    {"wrap", write_bool}, {"anyway", write_bool},     {NULL, NULL},
+};
+
+/* From the table (or nil) at `index`; a misspelt key is an error. */
+static void write_options(lua_State *lua, int index, struct buf *out)
+{
+    if (lua_isnil(lua, index))
+        return;
+    if (!lua_istable(lua, index))
+        raise_error(lua, "message:forward: options must be a table, got %s",
+                    luaL_typename(lua, index));
+    lua_pushnil(lua);
+    while (lua_next(lua, index)) {
+        const char *name = lua_type(lua, -2) == LUA_TSTRING ? lua_tostring(lua, -2) : "?";
+        const struct forward_option *option = forward_options;
+        while (option->name && strcmp(option->name, name) != 0)
+            option++;
+        if (!option->name)
+            raise_error(lua,
+                        "message:forward: unknown option '%s'; there are set, remove,"
+                        " rewriteFrom, wrap and anyway",
+                        name);
+        option->write(lua, out, option->name);
+        lua_pop(lua, 1);
+    }
+}
 
 static int wait_forward(lua_State *lua)
 {
     bind_object_check(lua, "message", "forward");
-    lua_settop(lua, 3);
+    lua_settop(lua, 4);
     struct str recipient = check_string(lua, 2, "message:forward: the recipient");
     struct buf *out = bind_call_begin(lua, "forward");
     put_string(lua, out, "recipient", recipient);
-    write_headers(lua, 3, &(struct header_list){out, "forward", true, 0});
+    write_headers(lua, 3, &(struct header_list){out, "forward", "headers", true, 0});
+    write_options(lua, 4, out);
     return bind_call_wait(lua);
 }
 
@@ -225,7 +303,7 @@ static int wait_reply(lua_State *lua)
             write_reply_text(lua, out, field->name);
     }
     lua_getfield(lua, 2, "headers");
-    write_headers(lua, 3, &(struct header_list){out, "reply", false, 0});
+    write_headers(lua, 3, &(struct header_list){out, "reply", "headers", false, 0});
     return bind_call_wait(lua);
 }
 

@@ -29,11 +29,11 @@ static void refuse(struct worker_answer *answer, const char *code, const char *t
 
 /* --- arguments --- */
 
-/* The list of headers: 0, -EPROTO when it is none, -EINVAL when one may not be sent. */
-static int read_headers(const struct call *call, struct worker_header **headers,
-                        size_t *count)
+/* A list of headers: 0, -EPROTO when it is none, -EINVAL when one may not be sent. */
+static int read_headers(const struct call *call, const char *key,
+                        struct worker_header **headers, size_t *count)
 {
-    const struct value *list = value_get(call->arguments, "headers");
+    const struct value *list = value_get(call->arguments, key);
     if (!list || list->kind != VALUE_TABLE)
         return -EPROTO;
     if (list->count > HEADERS_MAX)
@@ -50,12 +50,51 @@ static int read_headers(const struct call *call, struct worker_header **headers,
     return 0;
 }
 
+static int read_removals(const struct call *call, struct worker_forward *what)
+{
+    const struct value *list = value_get(call->arguments, "remove");
+    if (!list)
+        return 0;
+    if (list->kind != VALUE_TABLE || list->count > HEADERS_MAX)
+        return -EINVAL;
+    struct str *names = arena_array(call->arena, struct str, list->count);
+    for (size_t i = 0; i < list->count; i++)
+        names[i] = list->items[i].string;
+    what->remove = names;
+    what->remove_count = list->count;
+    return 0;
+}
+
+static int read_changes(const struct call *call, struct worker_forward *what)
+{
+    const struct value *from = value_get(call->arguments, "rewriteFrom");
+    struct worker_header *set = NULL;
+    what->rewrites_from =
+        from && (from->kind == VALUE_STRING || (from->kind == VALUE_BOOL && from->boolean));
+    what->from = value_get_string(call->arguments, "rewriteFrom", STR(""));
+    what->wraps = value_get_bool(call->arguments, "wrap", false);
+    what->anyway = value_get_bool(call->arguments, "anyway", false);
+    if (value_get(call->arguments, "set") &&
+        read_headers(call, "set", &set, &what->set_count) < 0)
+        return -EINVAL;
+    what->set = set;
+    return read_removals(call, what);
+}
+
 static void forward(const struct call *call, const struct worker_header *headers,
                     size_t header_count, struct worker_answer *answer)
 {
     const struct worker_actions *actions = &call->run->actions;
-    actions->forward(actions->arg, value_get_string(call->arguments, "recipient", STR("")),
-                     headers, header_count, call->arena, answer);
+    struct worker_forward what = {
+        .recipient = value_get_string(call->arguments, "recipient", STR("")),
+        .headers = headers,
+        .header_count = header_count,
+    };
+    if (read_changes(call, &what) < 0)
+        refuse(answer, "E_HEADER_NOT_ALLOWED",
+               "forward: what is to be set or removed is no list of headers");
+    else
+        actions->forward(actions->arg, &what, call->arena, answer);
 }
 
 static void reply(const struct call *call, const struct worker_header *headers,
@@ -180,7 +219,7 @@ static int act(const struct call *call, struct worker_answer *answer)
     struct worker_header *headers = NULL;
     size_t header_count = 0;
     action_fn *action = action_named(name);
-    int result = action ? read_headers(call, &headers, &header_count) : -EPROTO;
+    int result = action ? read_headers(call, "headers", &headers, &header_count) : -EPROTO;
     if (result == -EPROTO)
         return result;
     if (result != 0) {

@@ -48,7 +48,9 @@
  *              auth = table?,                  message.auth as the script sees it; missing: nothing was verified
  *              spamScore = number? }           0 to 5
  *   CALL     { name = "forward", recipient = string,
- *              headers = [ { name = string, value = string } ] }
+ *              headers = [ { name = string, value = string } ],        to add
+ *              set = [ { name = string, value = string } ]?, remove = [ string ]?,
+ *              rewriteFrom = string | true?, wrap = bool?, anyway = bool? }
  *            { name = "reply", raw = string?, from = string?, to = string?, subject = string?,
  *              text = string?, html = string?, headers = [ { name = string, value = string } ] }
  *              (with raw none of subject, text, html; headers is empty)

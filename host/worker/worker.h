@@ -124,6 +124,21 @@ struct worker_header {
     struct str name, value;
 };
 
+/* What a forward() asks for. */
+struct worker_forward {
+    struct str recipient;
+    const struct worker_header *headers; /* to add */
+    size_t header_count;
+    const struct worker_header *set; /* in place of what the message has of these names */
+    size_t set_count;
+    const struct str *remove;
+    size_t remove_count;
+    bool rewrites_from;
+    struct str from; /* rewrites_from: the address; empty: the recipient's own */
+    bool wraps;      /* as an attachment of a message of ours */
+    bool anyway;     /* though it cannot pass DMARC at the next hop */
+};
+
 struct worker_reply {
     struct str raw; /* a whole message, or empty and the following are used */
     struct str from, to, subject, text,
@@ -136,8 +151,8 @@ struct worker_reply {
  * strings live in `arena`. */
 struct worker_actions {
     void *arg;
-    void (*forward)(void *arg, struct str recipient, const struct worker_header *headers,
-                    size_t header_count, struct arena *arena, struct worker_answer *answer);
+    void (*forward)(void *arg, const struct worker_forward *forward, struct arena *arena,
+                    struct worker_answer *answer);
     void (*reply)(void *arg, const struct worker_reply *reply, struct arena *arena,
                   struct worker_answer *answer);
     /* NULL: there are no bindings. */

@@ -181,11 +181,10 @@ def test_a_reload_keeps_the_pause_and_a_new_version_ends_it(served, rules, desti
     gateway = served(MOODY, circuit={"failures": 1, "pause": "1h"})
     fail(gateway, 1)
     rules.domain("gate.test", {"to": "ben@", "worker": "work"}, {"to": "new@", "forward": "new@dest.test"})
-    gateway.reload()
+    wait_until(lambda: len(gateway.events("rules.loaded")) > 1, "the reload")
     assert answer(gateway)[0] == 451
     rules.script("work", "return { email = function(message) message:forward('fixed@dest.test') end }\n")
-    gateway.reload()
-    assert answer(gateway)[0] == 250
+    wait_until(lambda: answer(gateway)[0] == 250, "the new version")
     assert destination.mails[0].recipient == "fixed@dest.test"
 
 

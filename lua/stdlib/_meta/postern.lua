@@ -23,8 +23,9 @@ function Message:setReject(reason) end
 ---Sends the message on, and waits for the upstream's answer.
 ---@param recipient string
 ---@param headers? table<string, string|number|(string|number)[]> To be added; only names that start with X-.
+---@param options? ForwardOptions
 ---@return Sent
-function Message:forward(recipient, headers) end
+function Message:forward(recipient, headers, options) end
 
 ---Answers the sender, and waits for the upstream's answer.
 ---@param reply Reply
@@ -34,6 +35,19 @@ function Message:reply(reply) end
 ---The message as a tree, with its texts and attachments decoded (`mime.parse`). Made once.
 ---@return Mail
 function Message:parse() end
+
+---What is changed on the way. Subject, Reply-To, List-…, Precedence, Auto-Submitted, Comments, Keywords and
+---X-… can be set and removed; all but X-… that the author has not signed only with `rewriteFrom`.
+---A message that its author's domain protects by DMARC (quarantine or reject), and that carries no valid
+---signature of it, would be taken for a forgery at the next hop: then forward() fails with E_FORWARD_UNSAFE,
+---unless one of `rewriteFrom`, `wrap` and `anyway` says what to do.
+---@class ForwardOptions
+---@field set? table<string, string|number>
+---@field remove? string[]
+---@field rewriteFrom? boolean|string From becomes `"Anna via support" <support@example.com>`: the address
+---that got the message, or this one of its domain. Reply-To becomes the author, where there is none.
+---@field wrap? boolean Goes on as an attachment of a message from the address that got it.
+---@field anyway? boolean Goes on as it is, whatever the next hop makes of it.
 
 ---@class Reply
 ---@field text? string

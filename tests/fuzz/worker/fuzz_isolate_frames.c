@@ -21,20 +21,28 @@ static struct {
     struct str input;
 } fuzz;
 
-static void act(void *arg, struct str recipient, const struct worker_header *headers,
-                size_t header_count, struct arena *arena, struct worker_answer *answer)
+static void act(struct str recipient, struct arena *arena, struct worker_answer *answer)
 {
-    (void)arg;
-    (void)headers;
-    (void)header_count;
     answer->is_ok = recipient.length % 2 == 0;
     answer->message_id = answer->text = arena_str(arena, recipient);
+}
+
+static void forward(void *arg, const struct worker_forward *what, struct arena *arena,
+                    struct worker_answer *answer)
+{
+    (void)arg;
+    for (size_t i = 0; i < what->set_count; i++)
+        invariant(what->set[i].name.length > 0, "fuzz: a header without a name");
+    for (size_t i = 0; i < what->remove_count; i++)
+        answer->is_permanent |= what->remove[i].length > 0;
+    act(what->recipient, arena, answer);
 }
 
 static void reply(void *arg, const struct worker_reply *what, struct arena *arena,
                   struct worker_answer *answer)
 {
-    act(arg, what->to, what->headers, what->header_count, arena, answer);
+    (void)arg;
+    act(what->to, arena, answer);
 }
 
 static void take_log(void *arg, struct str level, struct str text)
@@ -76,7 +84,7 @@ static struct run *run_begin(struct isolate_process *isolate,
     run->worker = worker_keep(fuzz.worker);
     run->deadline_ms = TASK_FOREVER;
     run->actions = (struct worker_actions){
-        .forward = act, .reply = reply, .log = take_log, .end = end};
+        .forward = forward, .reply = reply, .log = take_log, .end = end};
     run->outcome = outcome;
     run->arena = arena;
     list_init(&run->calls);

@@ -46,14 +46,14 @@ static inline struct worker *test_worker(const char *source, struct worker_limit
     return worker_new(&options);
 }
 
-static inline void on_forward(void *arg, struct str recipient,
-                              const struct worker_header *headers, size_t header_count,
+static inline void on_forward(void *arg, const struct worker_forward *forward,
                               struct arena *arena, struct worker_answer *answer)
 {
     struct sending *sending = arg;
     (void)arena;
-    assert_int_equal(recipient.length, strlen("team@corp.test"));
-    assert_true(header_count == 0 || headers[0].name.length == strlen("X-Seen"));
+    assert_int_equal(forward->recipient.length, strlen("team@corp.test"));
+    assert_true(forward->header_count == 0 ||
+                forward->headers[0].name.length == strlen("X-Seen"));
     sending->forward_count++;
     if (sending->forward_ms)
         sending->forward_result = task_sleep(sending->forward_ms);
