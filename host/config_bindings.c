@@ -125,7 +125,7 @@ static void read_secret_from_file(const struct reading *reading, const struct no
 {
     struct config *config = reading->config;
     struct err err = {0};
-    struct str secret;
+    struct str secret = {0};
     const char *path =
         config_path(config, config->directory, arena_text(config->arena, file->text));
     if (read_secret_file(path, config->arena, &secret, &err) < 0)
