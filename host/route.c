@@ -55,6 +55,8 @@ static struct reply begin(void *arg, struct smtp_transaction *transaction)
     const struct router *router = arg;
     if (router->space && space_is_low(router->space))
         return reply_low_space();
+    if (router->queue && queue_is_failing(router->queue))
+        return reply_local_error();
     transaction->handler_state = passage_new(arg, transaction->message);
     return reply_sender_ok();
 }

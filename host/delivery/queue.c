@@ -44,7 +44,18 @@ int queue_note_store(struct queue *queue, int result)
     return result;
 }
 
+int queue_note_write(struct queue *queue, int result)
+{
+    queue->is_write_failing = result < 0 && result != -ESTALE;
+    return queue_note_store(queue, result);
+}
+
 /* --- the lease --- */
+
+bool queue_is_failing(const struct queue *queue)
+{
+    return queue->is_write_failing;
+}
 
 bool queue_has_lease(const struct queue *queue)
 {
@@ -56,7 +67,7 @@ static int renew_lease(struct queue *queue)
     uint64_t now_ms = unix_now_ms();
     uint64_t until_ms = now_ms + queue->options.lease_ms;
     task_stage("renewing the lease on queued mail");
-    int result = queue_note_store(
+    int result = queue_note_write(
         queue, store_lease_renew(queue->store, str_of(queue->owner), now_ms, until_ms));
     if (result < 0)
         return result;
@@ -198,7 +209,7 @@ int queue_add(struct queue *queue, const struct store_message *message,
         first_ms = lesser(first_ms, leg->next_ms);
     }
     int result =
-        queue_note_store(queue, store_queue_add(queue->store, message, legs, leg_count));
+        queue_note_write(queue, store_queue_add(queue->store, message, legs, leg_count));
     if (result == 0 && first_ms < queue->look_again_ms)
         queue_wake(queue);
     return result;

@@ -38,6 +38,7 @@ struct queue {
     struct task_signal bytes_freed;
 
     bool is_store_failing; /* and that has been reported */
+    bool is_write_failing; /* of what was written last */
 };
 
 /* Tells the administrator. */
@@ -45,6 +46,8 @@ void queue_trouble(struct queue *queue, struct str what, const char *format, ...
     __attribute__((format(printf, 3, 4)));
 /* Every result of the store goes through here: a spell of failures is reported once. Returns it. */
 int queue_note_store(struct queue *queue, int result);
+/* The same for what was to be written. */
+int queue_note_write(struct queue *queue, int result);
 bool queue_has_lease(const struct queue *queue);
 /* A copy with references of its own. */
 struct notice_options queue_keep_notices(const struct notice_options *notices);

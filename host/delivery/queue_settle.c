@@ -121,7 +121,7 @@ static int write_surely(struct queue_attempt *attempt, bool is_end,
 {
     uint64_t pause_ms = WRITE_AGAIN_MS;
     for (;;) {
-        int result = queue_note_store(attempt->queue, write_once(attempt, is_end, notice));
+        int result = queue_note_write(attempt->queue, write_once(attempt, is_end, notice));
         if (result == 0 || result == -ESTALE)
             return result;
         task_stage("waiting to write again what came of %.*s",

@@ -89,14 +89,17 @@ TEST(a_lapsed_lease_is_noticed_and_nothing_is_begun_without_one)
     fixture.options.lease_ms = 60;
     open_it();
     wait_for(fixture.store->calls[FAKE_RENEW] >= 2);
+    assert_false(queue_is_failing(fixture.queue));
     fixture.store->fails_with[FAKE_RENEW] = -ENOSPC;
     wait_for(fixture.store->owners[0].until_ms < unix_now_ms());
+    assert_true(queue_is_failing(fixture.queue));
     add("from@src.test", "to@dest.test");
     task_sleep(20);
     assert_int_equal(fixture.world.call_count, 0);
     fixture.store->fails_with[FAKE_RENEW] = 0;
     wait_for(fixture.seen.delivered == 1);
     assert_true(fixture.seen.troubled >= 2); /* the store's failure, the lapse */
+    assert_false(queue_is_failing(fixture.queue));
 }
 
 TEST(what_is_with_a_peer_is_not_sent_again_after_a_lapse)
