@@ -260,12 +260,24 @@ TEST(a_dead_destination_is_only_probed)
     wait_for(fixture.seen.delivered == 200);
 }
 
+/* In turn to so many domains that are down. */
+static void add_to_dead(int message_count, int destination_count)
+{
+    for (int i = 0; i < message_count; i++)
+        add("from@src.test",
+            arena_printf(fixture.arena, "to@down%d.test", i % destination_count));
+}
+
+static void add_to_living(int message_count)
+{
+    for (int i = 0; i < message_count; i++)
+        add("from@src.test", "to@dest.test");
+}
+
 TEST(many_dead_destinations_leave_room_for_the_living)
 {
-    for (int i = 0; i < 120; i++)
-        add("from@src.test", arena_printf(fixture.arena, "to@down%d.test", i));
-    for (int i = 0; i < 50; i++)
-        add("from@src.test", "to@dest.test");
+    add_to_dead(120, 120);
+    add_to_living(50);
     wait_for(fixture.seen.delivered == 50);
     fixture.world.is_back = true;
     wait_for(fixture.seen.delivered == 170);
@@ -273,13 +285,11 @@ TEST(many_dead_destinations_leave_room_for_the_living)
 
 TEST(destinations_that_swallow_their_probes_take_no_room_from_others)
 {
-    for (int i = 0; i < 100; i++)
-        add("from@src.test", arena_printf(fixture.arena, "to@down%d.test", i % 20));
+    add_to_dead(100, 20);
     wait_for(fixture.world.call_count >= 20);
     fixture.world.is_hole = true;
     wait_for(fixture.world.active == 20); /* their probes */
-    for (int i = 0; i < 50; i++)
-        add("from@src.test", "to@dest.test");
+    add_to_living(50);
     wait_for(fixture.seen.delivered == 50);
     wait_for(queue_status(fixture.queue).active == 20);
     fixture.world.is_hole = false;

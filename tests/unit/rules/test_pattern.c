@@ -160,7 +160,7 @@ static int compile_deep(void *arg)
 {
     (void)arg;
     const char *text = nested("(?:[^\\W_]|(?=a)", "(b)", "x)*", 31);
-    return pattern_search(compile(text), STR("aaaabxxxx"));
+    return (int)pattern_search(compile(text), STR("aaaabxxxx"));
 }
 
 static void the_deepest_pattern_compiles_on_a_tasks_stack(void **state)
