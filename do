@@ -177,7 +177,7 @@ do_test() {
     stage 'lint' tests/lint/run build/dev
     junit_stage 'unit tests and dialogues' build/ctest.xml unit_tests
     junit_stage 'integration' build/pytest.xml integration_tests
-    stage 'fuzz' env FUZZ_OTHERS_SECONDS="${FUZZ_OTHERS_SECONDS:-6}" tests/fuzz/run build/fuzz
+    stage 'fuzz' env FUZZ_SECONDS="${FUZZ_SECONDS:-45}" FUZZ_OTHERS_SECONDS="${FUZZ_OTHERS_SECONDS:-6}" tests/fuzz/run build/fuzz
     stage 'bench, a smoke run' /usr/bin/python3 tests/bench/run.py --build build/release --smoke
     sum_up
 }
