@@ -19,6 +19,8 @@
 /* and what waits for nothing but a free place or destination, after so long. */
 #define BLOCKED_POLL_MS 1000
 #define RATE_KEYS_MAX   10000
+/* One refused write is nothing yet; the lease writes again within a second. */
+#define FAILING_MS      2000
 
 /* --- trouble --- */
 
@@ -46,7 +48,11 @@ int queue_note_store(struct queue *queue, int result)
 
 int queue_note_write(struct queue *queue, int result)
 {
-    queue->is_write_failing = result < 0 && result != -ESTALE;
+    bool is_failure = result < 0 && result != -ESTALE;
+    if (!is_failure)
+        queue->failing_since_ms = 0;
+    else if (queue->failing_since_ms == 0)
+        queue->failing_since_ms = task_now_ms();
     return queue_note_store(queue, result);
 }
 
@@ -54,7 +60,8 @@ int queue_note_write(struct queue *queue, int result)
 
 bool queue_is_failing(const struct queue *queue)
 {
-    return queue->is_write_failing;
+    return queue->failing_since_ms > 0 &&
+           task_now_ms() - queue->failing_since_ms >= FAILING_MS;
 }
 
 bool queue_has_lease(const struct queue *queue)

@@ -66,7 +66,7 @@ void queue_wake(struct queue *queue);
  * rest, gives the leases back. */
 void queue_close(struct queue *queue, uint64_t deadline_ms);
 
-/* Whether the store refused what it was last asked to write: what a 250 promises could not be kept, nor could be
+/* Whether the store has refused all that it was asked to write for two seconds: what a 250 promises could not be kept, nor could be
  * remembered what was delivered. The lease asks again all the time. */
 bool queue_is_failing(const struct queue *queue);
 

@@ -38,7 +38,8 @@ struct queue {
     struct task_signal bytes_freed;
 
     bool is_store_failing; /* and that has been reported */
-    bool is_write_failing; /* of what was written last */
+    uint64_t
+        failing_since_ms; /* of the loop: all writes since then were refused; 0: none */
 };
 
 /* Tells the administrator. */

@@ -92,7 +92,7 @@ TEST(a_lapsed_lease_is_noticed_and_nothing_is_begun_without_one)
     assert_false(queue_is_failing(fixture.queue));
     fixture.store->fails_with[FAKE_RENEW] = -ENOSPC;
     wait_for(fixture.store->owners[0].until_ms < unix_now_ms());
-    assert_true(queue_is_failing(fixture.queue));
+    wait_for(queue_is_failing(fixture.queue));
     add("from@src.test", "to@dest.test");
     task_sleep(20);
     assert_int_equal(fixture.world.call_count, 0);
