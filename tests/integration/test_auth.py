@@ -1,5 +1,6 @@
 """Who sent it, and what follows: SPF, DKIM, DMARC and block lists at work in a gateway."""
 import base64
+import concurrent.futures
 import smtplib
 import subprocess
 
@@ -169,3 +170,15 @@ def test_a_worker_cannot_reply_to_who_did_not_pass_dmarc(served, destination):
     assert answer(gateway, recipient="work@gate.test")[0] == 451
     assert destination.mails == []
     assert "has not passed DMARC (none)" in gateway.events("worker.ended")[0]
+
+
+def test_domains_whose_name_servers_are_silent_cost_nobody_else(served, fake_dns, destination):
+    """A forwarder that has not answered about some names is asked about others as before."""
+    gateway = served()
+    names = [f"silent{n}.test" for n in range(40)]
+    fake_dns.silent.update(names)
+    with concurrent.futures.ThreadPoolExecutor(len(names)) as pool:
+        answers = list(pool.map(lambda name: answer(gateway, sender=f"x@{name}")[0] // 100, names))
+    assert set(answers) == {4}
+    assert answer(gateway) == (250, "")
+    assert len(destination.mails) == 1
