@@ -31,6 +31,7 @@ busy, all take more CPU time for the same. Its rate is that of all hosts, agains
 Two hosts against one are compared on the full way, where a message costs postern many times what it costs the load
 generator and the sink (full_around_cpu), so that these two are not the limit though they share the cores."""
 import argparse
+import atexit
 import base64
 import json
 import os
@@ -184,6 +185,7 @@ class Program:
     def __init__(self, *command, log=None):
         self.process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=log, text=True)
+        atexit.register(self.process.kill)  # whatever ends the bench
         line = self.process.stdout.readline()
         if not line.startswith("listening"):
             sys.exit(f"{command[0]} did not start; see {log.name if log else 'above'}")
