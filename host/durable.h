@@ -3,6 +3,9 @@
 
 #include "route.h"
 
+/* Longer bodies of the queue are files beside its database. */
+#define DURABLE_BODY_INLINE_BYTES ((uint64_t)256 * 1024)
+
 /* Opens them in the configuration's state folder, which is there; queue and store work from then on. In a task;
  * blocks. Returns 0 or a negative errno value with the reason. */
 int durable_open(struct router *router, struct err *err);

@@ -2,15 +2,14 @@
  * runs; the service writes rows within a second. */
 #include "cli/log.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "config.h"
 
 #include "base/loop.h"
 #include "cli/cli.h"
+#include "cli/open_store.h"
 #include "cli/when.h"
 #include "mail/mailbox.h"
 #include "mail/message.h"
@@ -53,24 +52,12 @@ static int answer(const struct request *request, struct store *store)
                                      : EXIT_SUCCESS;
 }
 
-static void report(void *arg, struct str what, struct str detail)
-{
-    (void)arg;
-    fprintf(stderr, "postern log: %.*s: %.*s\n", STR_ARG(what), STR_ARG(detail));
-}
-
 static int run(void *arg)
 {
     struct request *request = arg;
     struct err err = {0};
-    const char *directory =
-        arena_printf(request->arena, "%s/store",
-                     config_state_directory(request->directory, request->arena));
-    if (access(directory, F_OK) < 0)
-        return fail(arena_printf(request->arena, "%s: %s", directory, strerror(errno)));
-    const struct store_options options = {
-        .directory = directory, .body_inline_bytes = 256 * 1024, .report = report};
-    struct store *store = store_open(&options, &err);
+    struct store *store =
+        cli_open_store("postern log", request->directory, request->arena, &err);
     if (!store)
         return fail(err.text);
     int exit_code = answer(request, store);

@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "config.h"
 
 #include "base/loop.h"
 #include "cli/cli.h"
+#include "cli/open_store.h"
 #include "mail/domain.h"
 #include "mail/mailbox.h"
 #include "mail/message.h"
@@ -191,25 +191,12 @@ static int see_all(struct request *request)
     return exit_code;
 }
 
-static void report(void *arg, struct str what, struct str detail)
-{
-    (void)arg;
-    fprintf(stderr, "postern queue: %.*s: %.*s\n", STR_ARG(what), STR_ARG(detail));
-}
-
 static int run(void *arg)
 {
     struct request *request = arg;
     struct err err = {0};
-    const char *directory =
-        arena_printf(request->arena, "%s/store",
-                     config_state_directory(request->directory, request->arena));
-    if (access(directory, F_OK) < 0)
-        return fail(request,
-                    arena_printf(request->arena, "%s: %s", directory, strerror(errno)));
-    const struct store_options options = {
-        .directory = directory, .body_inline_bytes = 256 * 1024, .report = report};
-    request->store = store_open(&options, &err);
+    request->store =
+        cli_open_store("postern queue", request->directory, request->arena, &err);
     if (!request->store)
         return fail(request, err.text);
     int exit_code = request->verb->see ? see_all(request) : change_all(request);
