@@ -142,6 +142,8 @@ struct str route_forwarding_domain(const struct passage *passage,
                                    const struct mailbox *recipient);
 /* Whether a next hop or the queue has it. */
 bool leg_is_sent(const struct leg *leg);
+/* What was sent for this recipient so far, replies too. */
+size_t route_sent_count(const struct passage *passage, const struct outcome *outcome);
 
 /* Fields that sign (DKIM) what is sent in the name of `recipient`'s domain, and, for the message itself, seal it (ARC);
  * empty without keys. 0; or -ECANCELED, -ETIMEDOUT, -EIO (a key cannot sign, which has been told). */

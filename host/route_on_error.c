@@ -4,17 +4,6 @@
 
 #include "smtp/replies.h"
 
-/* What the script had this recipient's message sent to before it failed. */
-static size_t count_sent(const struct passage *passage, const struct outcome *outcome)
-{
-    size_t count = 0;
-    list_foreach (node, (struct list *)&passage->legs) {
-        const struct leg *leg = list_entry(node, struct leg, node);
-        count += leg->outcome == outcome && leg_is_sent(leg);
-    }
-    return count;
-}
-
 /* The leg by which the script had sent it there already, or NULL. */
 static const struct leg *leg_sent_to(const struct passage *passage,
                                      const struct outcome *outcome,
@@ -34,7 +23,7 @@ static struct reply forward(struct passage *passage, struct outcome *outcome,
 {
     EVENT(passage->trail, STATUS_WORKER_ON_ERROR, FIELD("worker", outcome->worker),
           FIELD("way", STR("forward")), FIELD("to", destination->text),
-          FIELD_NUMBER("sent_before", count_sent(passage, outcome)));
+          FIELD_NUMBER("sent_before", route_sent_count(passage, outcome)));
     const struct leg *leg = leg_sent_to(passage, outcome, destination);
     if (!leg) {
         struct arena *arena = arena_new();
@@ -50,7 +39,7 @@ static struct reply reject(struct passage *passage, struct outcome *outcome,
     struct reply reply = reply_rejected(text);
     EVENT(passage->trail, STATUS_WORKER_ON_ERROR, FIELD("worker", outcome->worker),
           FIELD("way", STR("reject")),
-          FIELD_NUMBER("sent_before", count_sent(passage, outcome)));
+          FIELD_NUMBER("sent_before", route_sent_count(passage, outcome)));
     EVENT(passage->trail, STATUS_MESSAGE_REJECTED,
           FIELD("to", outcome->recipient->mailbox.text),
           FIELD("reason", reply_line(&reply, passage->message->arena)));

@@ -19,6 +19,16 @@ bool leg_is_sent(const struct leg *leg)
     return leg->fate == LEG_DELIVERED || leg->fate == LEG_QUEUED;
 }
 
+size_t route_sent_count(const struct passage *passage, const struct outcome *outcome)
+{
+    size_t count = 0;
+    list_foreach (node, (struct list *)&passage->legs) {
+        const struct leg *leg = list_entry(node, struct leg, node);
+        count += leg->outcome == outcome && leg_is_sent(leg);
+    }
+    return count;
+}
+
 static struct leg *leg_new(struct passage *passage, const struct outgoing *outgoing)
 {
     struct arena *arena = passage->message->arena;

@@ -226,23 +226,13 @@ static void end_run(void *arg)
 
 /* --- the run --- */
 
-static bool has_sent(const struct passage *passage, const struct outcome *outcome)
-{
-    list_foreach (node, (struct list *)&passage->legs) {
-        const struct leg *leg = list_entry(node, struct leg, node);
-        if (leg->outcome == outcome && leg_is_sent(leg))
-            return true;
-    }
-    return false;
-}
-
 static struct reply reply_to_end(struct passage *passage, struct outcome *outcome,
                                  const struct config_worker *worker,
                                  const struct worker_outcome *ended)
 {
     switch (ended->result) {
     case WORKER_OK:
-        if (!has_sent(passage, outcome))
+        if (route_sent_count(passage, outcome) == 0)
             EVENT(passage->trail, STATUS_MESSAGE_HANDLED,
                   FIELD_NUMBER("actions", ended->action_count));
         return reply_message_accepted(passage->message->id);
