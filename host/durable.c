@@ -9,11 +9,11 @@
 
 #define PURGE_MS     (3600ULL * 1000)
 #define BOUNCES_KEYS 10000
-#define BODY_BYTES   (256ULL * 1024)
 
 struct durable {
     struct router *router;
     struct task *purger;
+    uint32_t bounces_per_minute; /* of router->bounces */
 };
 
 static void report(void *arg, struct str what, struct str detail)
@@ -58,13 +58,23 @@ static const char *secret_path(const struct config *config, struct arena *arena)
     return arena_printf(arena, "%s/secret", config->state_directory);
 }
 
+static const char *store_directory(const struct config *config, struct arena *arena)
+{
+    return arena_printf(arena, "%s/store", config->state_directory);
+}
+
+static struct space *open_space(const char *directory, const struct config *config)
+{
+    return space_open(directory, config->store_space_bytes, config->store_inodes);
+}
+
 int durable_open(struct router *router, struct err *err)
 {
     const struct config *config = router->config;
     struct arena *arena = arena_new();
     struct store_options options = {
-        .directory = arena_printf(arena, "%s/store", config->state_directory),
-        .body_inline_bytes = BODY_BYTES,
+        .directory = store_directory(config, arena),
+        .body_inline_bytes = DURABLE_BODY_INLINE_BYTES,
         .report = report,
     };
     int result = -EIO;
@@ -73,14 +83,14 @@ int durable_open(struct router *router, struct err *err)
     if (router->store) {
         struct queue_observer observer = route_queue_observer(router);
         struct notice_options notices = notices_of(config);
-        router->space =
-            space_open(options.directory, config->store_space_bytes, config->store_inodes);
+        router->space = open_space(options.directory, config);
         router->bounces =
             rate_new(config->bounces_per_minute, config->bounces_per_minute, BOUNCES_KEYS);
         router->queue = queue_open(&config->queue, &notices, &observer, router->store,
                                    router->delivery, owner_name(config, arena));
         router->durable = mem_zero(1, sizeof *router->durable);
         router->durable->router = router;
+        router->durable->bounces_per_minute = config->bounces_per_minute;
         router->durable->purger = task_start("purge", purge, router->durable);
         result = 0;
     }
@@ -88,37 +98,59 @@ int durable_open(struct router *router, struct err *err)
     return result < 0 && err->code ? err->code : result;
 }
 
-struct secret_read {
-    const char *path;
+/* --- a new configuration --- */
+
+/* What is read again, on the thread pool. */
+struct renewal {
+    const struct config *config;
+    const char *secret_path, *store_directory;
     struct secret *secret;
+    struct space *space;
     struct err err;
 };
 
-static void read_secret(void *arg)
+static void renew_on_thread(void *arg)
 {
-    struct secret_read *read = arg;
-    read->secret = secret_open(read->path, &read->err);
+    struct renewal *renewal = arg;
+    renewal->secret = secret_open(renewal->secret_path, &renewal->err);
+    renewal->space = open_space(renewal->store_directory, renewal->config);
 }
 
-/* An administrator may have put a new one in front (`postern srs rotate`). */
-static void renew_secret(struct router *router)
+/* An administrator may have put a new secret in front (`postern srs rotate`), and other limits into host.yaml. */
+static void renew(struct router *router)
 {
     struct arena *arena = arena_new();
-    struct secret_read read = {.path = secret_path(router->config, arena)};
-    task_work(read_secret, &read);
-    if (read.secret) {
+    struct renewal renewal = {.config = router->config,
+                              .secret_path = secret_path(router->config, arena),
+                              .store_directory = store_directory(router->config, arena)};
+    task_work(renew_on_thread, &renewal);
+    if (renewal.secret) {
         secret_free(router->secret);
-        router->secret = read.secret;
+        router->secret = renewal.secret;
     } else {
-        report(NULL, STR("the secrets stay as they were"), str_of(read.err.text));
+        report(NULL, STR("the secrets stay as they were"), str_of(renewal.err.text));
     }
+    space_free(router->space);
+    router->space = renewal.space;
     arena_free(arena);
+}
+
+/* Buckets begin anew only when the limit is another one. */
+static void renew_bounces(struct router *router)
+{
+    uint32_t per_minute = router->config->bounces_per_minute;
+    if (per_minute == router->durable->bounces_per_minute)
+        return;
+    rate_free(router->bounces);
+    router->bounces = rate_new(per_minute, per_minute, BOUNCES_KEYS);
+    router->durable->bounces_per_minute = per_minute;
 }
 
 void durable_reconfigure(struct router *router)
 {
     struct notice_options notices = notices_of(router->config);
-    renew_secret(router);
+    renew(router);
+    renew_bounces(router);
     queue_reconfigure(router->queue, &router->config->queue, &notices);
 }
 

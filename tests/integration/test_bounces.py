@@ -93,6 +93,18 @@ def test_bounces_to_one_sender_are_bounded(known, serve, destination):
     assert refusal(gateway, rewritten)[0] // 100 == 4
 
 
+def test_a_reload_has_another_bound(known, serve, destination):
+    known.write_host(forwarding={"bounces_per_minute": 1})
+    gateway = serve(known)
+    send(gateway)
+    rewritten = destination.mails[0].sender
+    send(gateway, rewritten, sender="")
+    assert refusal(gateway, rewritten)[0] // 100 == 4
+    known.write_host(forwarding={"bounces_per_minute": 100})
+    gateway.reload()
+    send(gateway, rewritten, sender="")
+
+
 # --- notices ---
 
 def test_a_known_sender_is_told_when_his_message_is_given_up(known, serve, destination):

@@ -140,3 +140,11 @@ def test_low_space_is_told_before_anything_is_accepted(quick, serve):
         session.ehlo()
         assert session.mail(SENDER)[0] == 452
         assert session.noop()[0] == 250
+
+
+def test_a_reload_has_other_limits_of_space(quick, serve):
+    quick.write_host(store={"space": "512GiB"})
+    gateway = serve(quick)
+    quick.write_host(store={"space": "0"})
+    gateway.reload()
+    send(gateway)
