@@ -3,48 +3,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "secret_of.h"
+#include "secrets_fixture.h"
 #include "test.h"
 
 #include "delivery/srs.h"
 
-#define DAY_MS UINT64_C(86400000)
-#define NOW_MS (UINT64_C(20779) * DAY_MS + 12345678) /* 2026-11-22 */
-#define OURS   "ours.test"
-#define KNOWN                                                                              \
-    "0001020304050607"                                                                     \
-    "08090a0b0c0d0e0f"                                                                     \
-    "1011121314151617"                                                                     \
-    "18191a1b1c1d1e1f"
-#define OTHER                                                                              \
-    "ffffffffffffffff"                                                                     \
-    "ffffffffffffffff"                                                                     \
-    "ffffffffffffffff"                                                                     \
-    "ffffffffffffffff"
+#define DAY_MS   UINT64_C(86400000)
+#define NOW_MS   (UINT64_C(20779) * DAY_MS + 12345678) /* 2026-11-22 */
+#define OURS     "ours.test"
 #define TAG_FROM 5
-
-static struct arena *arena;
-static struct secret *known, *other, *rotated;
-
-static int open_secrets(void **state)
-{
-    (void)state;
-    arena = arena_new();
-    known = secret_of(SECRET_COUNTING "\n");
-    other = secret_of(SECRET_ONES "\n");
-    rotated = secret_of(SECRET_ONES "\n" SECRET_COUNTING "\n");
-    return 0;
-}
-
-static int free_secrets(void **state)
-{
-    (void)state;
-    secret_free(known);
-    secret_free(other);
-    secret_free(rotated);
-    arena_free(arena);
-    return 0;
-}
 
 static struct mailbox mailbox_of(const char *text)
 {

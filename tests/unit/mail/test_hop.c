@@ -2,49 +2,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "secret_of.h"
+#include "secrets_fixture.h"
 #include "test.h"
 
 #include "mail/hop.h"
 
-#define FIRST                                                                              \
-    "0001020304050607"                                                                     \
-    "08090a0b0c0d0e0f"                                                                     \
-    "1011121314151617"                                                                     \
-    "18191a1b1c1d1e1f"
-#define SECOND                                                                             \
-    "ffffffffffffffff"                                                                     \
-    "ffffffffffffffff"                                                                     \
-    "ffffffffffffffff"                                                                     \
-    "ffffffffffffffff"
 #define NAMES                                                                              \
     "From: Anna <anna@a.test>\r\nDate: Sun, 22 Nov 2026 04:29:12 +0000\r\n"                \
     "Message-ID: <1@a.test>\r\n"
 /* Python: base32(hmac(hmac(bytes(range(32)), b"postern hop"), b"0002\n<1@a.test>\nSun, ...\nAnna ...\n"))[:26] */
 #define KNOWN "X-Postern-Hop: 2; ZXU32EV4RYXJJASK3JASPKPYZ2\r\n"
-
-static struct arena *arena;
-static struct secret *first, *second, *rotated;
-
-static int open_secrets(void **state)
-{
-    (void)state;
-    arena = arena_new();
-    first = secret_of(SECRET_COUNTING "\n");
-    second = secret_of(SECRET_ONES "\n");
-    rotated = secret_of(SECRET_ONES "\n" SECRET_COUNTING "\n");
-    return 0;
-}
-
-static int free_secrets(void **state)
-{
-    (void)state;
-    secret_free(first);
-    secret_free(second);
-    secret_free(rotated);
-    arena_free(arena);
-    return 0;
-}
 
 static struct header header_of(struct str raw)
 {
@@ -68,18 +35,18 @@ static unsigned count_in(const struct secret *secret, const char *top, const cha
 static void a_field_has_its_known_text_and_is_recognised(void **state)
 {
     (void)state;
-    assert_string_equal(field_for(first, NAMES "\r\n", 2), KNOWN);
-    assert_int_equal(count_in(first, KNOWN, NAMES), 2);
-    assert_int_equal(count_in(first, "", NAMES), 0);
+    assert_string_equal(field_for(known, NAMES "\r\n", 2), KNOWN);
+    assert_int_equal(count_in(known, KNOWN, NAMES), 2);
+    assert_int_equal(count_in(known, "", NAMES), 0);
 }
 
 static void the_greatest_of_several_counts(void **state)
 {
     (void)state;
     const char *fields =
-        arena_printf(arena, "%s%s%s", field_for(first, NAMES, 1),
-                     field_for(first, NAMES, 3), field_for(first, NAMES, 2));
-    assert_int_equal(count_in(first, fields, NAMES), 3);
+        arena_printf(arena, "%s%s%s", field_for(known, NAMES, 1),
+                     field_for(known, NAMES, 3), field_for(known, NAMES, 2));
+    assert_int_equal(count_in(known, fields, NAMES), 3);
 }
 
 static void what_is_forged_or_malformed_counts_for_nothing(void **state)
@@ -104,10 +71,10 @@ static void what_is_forged_or_malformed_counts_for_nothing(void **state)
     };
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
         const char *top = arena_printf(arena, "X-Postern-Hop: %s\r\n", values[i]);
-        if (count_in(first, top, NAMES) != 0)
+        if (count_in(known, top, NAMES) != 0)
             fail_msg("taken: %s", values[i]);
         top = arena_printf(arena, "%s" KNOWN, top);
-        assert_int_equal(count_in(first, top, NAMES), 2);
+        assert_int_equal(count_in(known, top, NAMES), 2);
     }
 }
 
@@ -123,15 +90,15 @@ static void one_message_s_field_is_not_another_s(void **state)
         "",
     };
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        assert_int_equal(count_in(first, KNOWN, others[i]), 0);
-    assert_int_equal(count_in(first, field_for(first, "Subject: x\r\n", 4), "To: y\r\n"),
+        assert_int_equal(count_in(known, KNOWN, others[i]), 0);
+    assert_int_equal(count_in(known, field_for(known, "Subject: x\r\n", 4), "To: y\r\n"),
                      4);
 }
 
 static void neighbours_may_fold_add_and_reorder(void **state)
 {
     (void)state;
-    assert_int_equal(count_in(first,
+    assert_int_equal(count_in(known,
                               "x-postern-hop:2;\r\n\tzxu32ev4ryxjjask3jaspkpyz2 \r\n",
                               "Received: from x\r\nMESSAGE-ID:\r\n <1@a.test> \r\n"
                               "Date: Sun, 22 Nov 2026\r\n\t04:29:12   +0000\r\n"
@@ -143,25 +110,25 @@ static void bytes_that_end_a_text_are_covered_too(void **state)
 {
     (void)state;
     struct header one = header_of(STR("From: a\0b\r\n")),
-                  other = header_of(STR("From: a\0c\r\n"));
-    struct str field = hop_field(first, &one, 1, arena);
-    assert_false(str_equal(field, hop_field(first, &other, 1, arena)));
+                  changed = header_of(STR("From: a\0c\r\n"));
+    struct str field = hop_field(known, &one, 1, arena);
+    assert_false(str_equal(field, hop_field(known, &changed, 1, arena)));
 }
 
 static void an_older_secret_still_verifies(void **state)
 {
     (void)state;
     assert_int_equal(count_in(rotated, KNOWN, NAMES), 2);
-    assert_int_equal(count_in(second, KNOWN, NAMES), 0);
-    assert_string_equal(field_for(rotated, NAMES, 2), field_for(second, NAMES, 2));
+    assert_int_equal(count_in(other, KNOWN, NAMES), 0);
+    assert_string_equal(field_for(rotated, NAMES, 2), field_for(other, NAMES, 2));
 }
 
 static void the_count_has_an_end(void **state)
 {
     (void)state;
-    assert_int_equal(count_in(first, field_for(first, NAMES, 9999), NAMES), 9999);
-    assert_string_equal(field_for(first, NAMES, 4000000000U),
-                        field_for(first, NAMES, 9999));
+    assert_int_equal(count_in(known, field_for(known, NAMES, 9999), NAMES), 9999);
+    assert_string_equal(field_for(known, NAMES, 4000000000U),
+                        field_for(known, NAMES, 9999));
 }
 
 static void only_so_many_fields_are_looked_at(void **state)
@@ -170,9 +137,9 @@ static void only_so_many_fields_are_looked_at(void **state)
     char fields[64 * 40] = "";
     for (int i = 0; i < 31; i++)
         strcat(fields, "X-Postern-Hop: 1; AAAAAAAAAAAAAAAAAAAAAAAAAA\r\n");
-    assert_int_equal(count_in(first, arena_printf(arena, "%s" KNOWN, fields), NAMES), 2);
+    assert_int_equal(count_in(known, arena_printf(arena, "%s" KNOWN, fields), NAMES), 2);
     strcat(fields, "X-Postern-Hop:\r\n");
-    assert_int_equal(count_in(first, arena_printf(arena, "%s" KNOWN, fields), NAMES), 0);
+    assert_int_equal(count_in(known, arena_printf(arena, "%s" KNOWN, fields), NAMES), 0);
 }
 
 int main(void)
