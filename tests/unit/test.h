@@ -41,3 +41,15 @@ static inline int test_run(task_fn *fn, void *arg)
 
 #define loop_test(name)                                                                    \
     cmocka_unit_test_setup_teardown(name, test_loop_open, test_loop_close)
+
+/* The head of a test whose body runs as a task, within `run_body`: a task function that is given the address of the
+ * body's address. */
+#define TEST_IN_TASK(run_body, name)                                                       \
+    static void name##_body(void);                                                         \
+    static void name(void **state)                                                         \
+    {                                                                                      \
+        (void)state;                                                                       \
+        void (*body)(void) = name##_body;                                                  \
+        assert_int_equal(test_run(run_body, &body), 0);                                    \
+    }                                                                                      \
+    static void name##_body(void)

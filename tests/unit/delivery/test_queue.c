@@ -20,19 +20,7 @@ static int run_body(void *arg)
     return 0;
 }
 
-static void run(void (*body)(void))
-{
-    assert_int_equal(test_run(run_body, &body), 0);
-}
-
-#define TEST(name)                                                                         \
-    static void name##_body(void);                                                         \
-    static void name(void **state)                                                         \
-    {                                                                                      \
-        (void)state;                                                                       \
-        run(name##_body);                                                                  \
-    }                                                                                      \
-    static void name##_body(void)
+#define TEST(name) TEST_IN_TASK(run_body, name)
 
 /* As it would be if it had been added so long ago. */
 static struct store_leg *add_old(const char *sender, const char *recipient, uint64_t age_ms,

@@ -50,15 +50,7 @@ static int run_body(void *arg)
     return 0;
 }
 
-#define TEST(name)                                                                         \
-    static void name##_body(void);                                                         \
-    static void name(void **state)                                                         \
-    {                                                                                      \
-        (void)state;                                                                       \
-        void (*body)(void) = name##_body;                                                  \
-        assert_int_equal(test_run(run_body, &body), 0);                                    \
-    }                                                                                      \
-    static void name##_body(void)
+#define TEST(name) TEST_IN_TASK(run_body, name)
 
 static struct store_queue_sum sum_up(void)
 {
