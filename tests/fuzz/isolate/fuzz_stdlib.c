@@ -29,10 +29,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static lua_State *lua;
     if (!lua)
         lua = fuzz_state(chunk);
-    lua_pushlstring(lua, (const char *)data, size);
-    lua_pushvalue(lua, 1);
-    lua_insert(lua, -2);
-    invariant(lua_pcall(lua, 1, 0, 0) == 0, lua_tostring(lua, -1));
-    lua_settop(lua, 1);
+    fuzz_check(lua, data, size);
     return 0;
 }

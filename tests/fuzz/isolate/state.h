@@ -38,3 +38,12 @@ static inline void fuzz_call(lua_State *lua, int count)
         invariant(lua_isstring(lua, -1), "fuzz: an error without a text");
     lua_settop(lua, 1);
 }
+
+/* Calls the function at 1 with the bytes; it raises when what it checks does not hold. */
+static inline void fuzz_check(lua_State *lua, const uint8_t *data, size_t size)
+{
+    lua_pushvalue(lua, 1);
+    lua_pushlstring(lua, (const char *)data, size);
+    invariant(lua_pcall(lua, 1, 0, 0) == 0, lua_tostring(lua, -1));
+    lua_settop(lua, 1);
+}
