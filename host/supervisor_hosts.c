@@ -116,7 +116,7 @@ static int start_process(struct hosted *hosted, struct err *err)
 static void obey(struct hosted *hosted, struct str word)
 {
     if (str_equal(word, STR(SUPERVISED_READY))) {
-        hosted->is_ready = true;
+        hosted->is_ready = hosted->supervisor->has_served = true;
         if (hosted->is_reloading) /* what it has read may be older than the wish */
             hosted_send(hosted, SIGHUP);
     } else if (str_equal(word, STR(SUPERVISED_RELOADED))) {
@@ -199,6 +199,8 @@ static int keep(void *arg)
     for (;;) {
         uint64_t started_ms = task_now_ms();
         run(hosted);
+        if (!hosted->supervisor->has_served)
+            return 0;
         if (task_now_ms() - started_ms >= LONG_LIFE_MS)
             hosted->failures = 0;
         uint64_t rest_ms = hosted_rest_ms(hosted->failures++);

@@ -31,6 +31,7 @@ struct supervisor {
     size_t listener_count;
     struct hosted *hosts;
     unsigned host_count;
+    bool has_served; /* some host has been ready */
     bool is_stopping;
     /* A host is ready, has reloaded or has ended; or a signal has come. */
     struct task_signal changed;
@@ -59,7 +60,8 @@ struct hosted {
 /* Opens the sockets; `supervisor->addresses` learn their ports. */
 int hosted_open(struct hosted *hosted, struct supervisor *supervisor, unsigned number,
                 struct err *err);
-/* Starts its task, which starts the process, and starts it again until the supervisor stops. */
+/* Starts its task, which starts the process, and starts it again until the supervisor stops. What ends before any host
+ * has served is not started again: the start has failed. */
 void hosted_start(struct hosted *hosted);
 void hosted_send(struct hosted *hosted, int signal);
 /* is_reloading, until it says that it has. */

@@ -27,7 +27,7 @@
 #include "isolate/isolate.h"
 #include "worker/wire.h"
 
-#define DRIVER_WAIT_MS 20000
+#define DRIVER_WAIT_MS 60000
 
 /* What to load; zero fields have defaults. */
 struct load {
@@ -124,7 +124,7 @@ static inline void driver_send_load(struct driver *driver, const struct load *lo
     driver_put_pairs(&out, "modules", load->modules);
     driver_put_pairs(&out, "env", load->env);
     value_put_table(&out, "limits");
-    value_put_number(&out, "cpuSoftMs", load->cpu_soft_ms > 0 ? load->cpu_soft_ms : 2000);
+    value_put_number(&out, "cpuSoftMs", load->cpu_soft_ms > 0 ? load->cpu_soft_ms : 20000);
     value_put_number(&out, "cpuHardMs", driver->cpu_hard_ms);
     value_put_number(&out, "memoryBytes",
                      load->memory_bytes > 0 ? load->memory_bytes : 64.0 * 1024 * 1024);
@@ -156,7 +156,7 @@ static inline struct driver *driver_spawn(const struct load *load)
     assert_int_equal(ftruncate(gauge, sizeof(struct wire_gauge)), 0);
     driver->gauge =
         mmap(NULL, sizeof *driver->gauge, PROT_READ | PROT_WRITE, MAP_SHARED, gauge, 0);
-    driver->cpu_hard_ms = load->cpu_hard_ms > 0 ? load->cpu_hard_ms : 10000;
+    driver->cpu_hard_ms = load->cpu_hard_ms > 0 ? load->cpu_hard_ms : 30000;
     driver->arena = arena_new();
     wire_inbox_init(&driver->inbox);
     driver->pid = fork();

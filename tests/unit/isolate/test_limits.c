@@ -201,7 +201,7 @@ static void memory_bombs_end_their_own_message(void **state)
         char source[500];
         snprintf(source, sizeof source,
                  HANDLER("if message.rawSize == 0 then return end\n%s"), bodies[i]);
-        struct load load = {.source = source, .cpu_soft_ms = 5000, .cpu_hard_ms = 10000};
+        struct load load = {.source = source};
         struct driver *driver = driver_start_with(&load);
         driver_send_mail(driver, 1);
         const char *report = driver_report(driver, 1);
