@@ -14,13 +14,6 @@
 #include "base/table.h"
 #include "mail/domain.h"
 
-/* What is read beside the rows of the tables. */
-static const char *const top_keys[] = {
-    "log",     "dns",           "limits",     "delivery",   "forwarding", "queue",
-    "store",   "worker_limits", "listen",     "dev_listen", "tls",        "routes",
-    "workers", "destinations",  "postmaster", "auth",       NULL};
-static const char *const delivery_keys[] = {"tls", NULL};
-
 const char *config_path(struct config *config, const char *base, const char *path)
 {
     return path[0] == '/' ? path : arena_printf(config->arena, "%s/%s", base, path);
@@ -84,11 +77,11 @@ static void read_host_file(struct config *config, struct node *root,
                            struct problem_list *problems)
 {
     const struct config_section *section = config_sections;
-    options_read(&section->table, root, top_keys, config, config->arena, problems);
+    options_read(&section->table, root, config_top_keys, config, config->arena, problems);
     while ((++section)->name)
         options_read(&section->table, node_get(root, section->name),
-                     strcmp(section->name, "delivery") == 0 ? delivery_keys : NULL, config,
-                     config->arena, problems);
+                     strcmp(section->name, "delivery") == 0 ? config_delivery_keys : NULL,
+                     config, config->arena, problems);
     options_read(&config_worker_options, node_get(root, "worker_limits"), NULL,
                  &config->worker_limits, config->arena, problems);
     finish_texts(config, root, problems);

@@ -119,7 +119,5 @@ const char *config_keys_directory(const char *directory, struct arena *arena);
 /* Reads one script file, with the modules beside it, under the default limits: for `postern run`. */
 struct config *config_load_script(const char *path, struct problem_list *problems);
 
-/* Calls `see` for every option of host.yaml with a preset, in order: for `postern serve --help`. */
-void config_each_option(void (*see)(const char *section, const struct option_row *row,
-                                    void *arg),
-                        void *arg);
+/* Every map of host.yaml with its keys, for `postern options`; ended by one without a path. */
+extern const struct option_section config_reference[];

@@ -23,17 +23,51 @@ static const struct option_row rspamd_rows[] = {
 #undef ROW
 const struct option_table config_rspamd_options = OPTION_TABLE(rspamd_rows);
 
+#define MODES "enforce, mark, off"
+const struct node_key config_auth_keys[] = {
+    {"spf", MODES, "mark", "enforce: an SPF fail is refused"},
+    {"dkim", MODES, "mark", "enforce: mail without a valid signature is refused"},
+    {"arc", MODES, "mark", "enforce: mail with a broken chain of seals is refused"},
+    {"dmarc", MODES, "enforce", "enforce: p=reject of the author's domain is obeyed"},
+    {"authentication", MODES, "enforce",
+     "enforce: mail with neither an SPF pass nor a valid DKIM signature is refused"},
+    {"from", MODES, "enforce", "enforce: mail without exactly one From is refused"},
+    {"lists", "list", NULL, "DNS block and allow lists: a zone, or a map"},
+    {"sealers", "list", NULL,
+     "domains whose ARC chain is believed when DMARC fails: lists.partner.test"},
+    {"exempt", "map", NULL, "whose mail is neither refused nor marked, whatever is found"},
+    {"rspamd", "text or map", NULL, "an Rspamd to ask: its URL, or a map"},
+    {0},
+};
+const struct node_key config_auth_list_keys[] = {
+    {"zone", "domain", NULL, "of the list: zen.spamhaus.org"},
+    {"action", "reject, mark, allow", "reject", "for a client who is listed"},
+    {"codes", "list", NULL,
+     "answers that count, such as 127.0.0.2 or 127.0.0.0/28; any when left out"},
+    {0},
+};
+const struct node_key config_auth_exempt_keys[] = {
+    {"from", "list", NULL, "domains, with all below them, and addresses in From"},
+    {"clients", "list", NULL, "networks: 10.0.0.0/8"},
+    {0},
+};
+const struct node_key config_rspamd_keys[] = {
+    {"url", "text", NULL, "where it listens: http://127.0.0.1:11333"},
+    {"action", "mark, enforce", "mark", "enforce: what it says is obeyed"},
+    {0},
+};
+
+/* The first keys, in their order. */
 static const struct {
-    const char *key;
     size_t offset;
     enum auth_mode preset;
 } checks[] = {
-    {"spf", offsetof(struct auth_options, spf), AUTH_MARK},
-    {"dkim", offsetof(struct auth_options, dkim), AUTH_MARK},
-    {"arc", offsetof(struct auth_options, arc), AUTH_MARK},
-    {"dmarc", offsetof(struct auth_options, dmarc), AUTH_ENFORCE},
-    {"authentication", offsetof(struct auth_options, authentication), AUTH_ENFORCE},
-    {"from", offsetof(struct auth_options, from), AUTH_ENFORCE},
+    {offsetof(struct auth_options, spf), AUTH_MARK},
+    {offsetof(struct auth_options, dkim), AUTH_MARK},
+    {offsetof(struct auth_options, arc), AUTH_MARK},
+    {offsetof(struct auth_options, dmarc), AUTH_ENFORCE},
+    {offsetof(struct auth_options, authentication), AUTH_ENFORCE},
+    {offsetof(struct auth_options, from), AUTH_ENFORCE},
 };
 #define CHECK_COUNT (sizeof checks / sizeof *checks)
 
@@ -48,8 +82,9 @@ static void read_modes(struct config *config, struct node *section,
     static const struct option_choice choices[] = {
         {"off", AUTH_OFF}, {"mark", AUTH_MARK}, {"enforce", AUTH_ENFORCE}, {NULL, 0}};
     for (size_t i = 0; i < CHECK_COUNT; i++)
-        *mode_of(&config->auth, i) = (enum auth_mode)options_choice(
-            node_get(section, checks[i].key), choices, (int)checks[i].preset, problems);
+        *mode_of(&config->auth, i) =
+            (enum auth_mode)options_choice(node_get(section, config_auth_keys[i].name),
+                                           choices, (int)checks[i].preset, problems);
 }
 
 /* --- lists --- */
@@ -72,7 +107,6 @@ static void read_codes(struct config *config, struct node *node, struct auth_lis
 static void read_list(struct config *config, struct node *node, struct auth_list *list,
                       struct problem_list *problems)
 {
-    static const char *const keys[] = {"zone", "action", "codes", NULL};
     enum { REJECTS, MARKS, ALLOWS };
     static const struct option_choice actions[] = {
         {"reject", REJECTS}, {"mark", MARKS}, {"allow", ALLOWS}, {NULL, 0}};
@@ -87,7 +121,7 @@ static void read_list(struct config *config, struct node *node, struct auth_list
     list->is_allowed = action == ALLOWS;
     read_codes(config, node_get(node, "codes"), list, problems);
     if (node->kind == NODE_MAP)
-        node_report_unused(node, keys, problems);
+        node_report_unused(node, config_auth_list_keys, problems);
 }
 
 static void read_lists(struct config *config, struct node *node,
@@ -165,13 +199,12 @@ static void read_exempt_clients(struct config *config, struct node *node,
 static void read_exempt(struct config *config, struct node *node,
                         struct problem_list *problems)
 {
-    static const char *const keys[] = {"from", "clients", NULL};
     if (!node)
         return;
     read_exempt_senders(config, node_get(node, "from"), problems);
     read_exempt_clients(config, node_get(node, "clients"), problems);
     if (node->kind == NODE_MAP)
-        node_report_unused(node, keys, problems);
+        node_report_unused(node, config_auth_exempt_keys, problems);
     else
         node_problem(node, problems,
                      "expected {from: [domain.test], clients: [192.0.2.0/24]}");
@@ -180,13 +213,12 @@ static void read_exempt(struct config *config, struct node *node,
 static void read_rspamd(struct config *config, struct node *node,
                         struct problem_list *problems)
 {
-    static const char *const keys[] = {"url", "action", NULL};
     static const struct option_choice actions[] = {
         {"mark", AUTH_MARK}, {"enforce", AUTH_ENFORCE}, {NULL, 0}};
     struct auth_options *auth = &config->auth;
     bool is_map = node && node->kind == NODE_MAP;
-    options_read(&config_rspamd_options, is_map ? node : NULL, keys, auth, config->arena,
-                 problems);
+    options_read(&config_rspamd_options, is_map ? node : NULL, config_rspamd_keys, auth,
+                 config->arena, problems);
     if (!node)
         return;
     auth->rspamd = (enum auth_mode)options_choice(node_get(node, "action"), actions,
@@ -212,15 +244,12 @@ static void switch_off(struct auth_options *options)
 void config_read_auth(struct config *config, struct node *section,
                       struct problem_list *problems)
 {
-    static const char *const keys[] = {
-        "spf",     "dkim",   "arc",    "dmarc", "authentication", "from", "lists",
-        "sealers", "exempt", "rspamd", NULL};
     bool is_off =
         section && section->kind == NODE_TEXT && str_equal(section->text, STR("off"));
     config->auth.authserv_id = str_of(config->host_name);
     if (!is_off) {
-        options_read(&config_auth_options, section, keys, &config->auth, config->arena,
-                     problems);
+        options_read(&config_auth_options, section, config_auth_keys, &config->auth,
+                     config->arena, problems);
         read_modes(config, section, problems);
         read_lists(config, node_get(section, "lists"), problems);
         read_sealers(config, node_get(section, "sealers"), problems);

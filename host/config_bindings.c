@@ -25,6 +25,34 @@
 const char *const config_env_keys[] = {"vars", "secrets", "kv", "limiters",
                                        "send", "fetch",   NULL};
 
+const struct node_key config_secret_keys[] = {
+    {"file", "file", NULL, "that others cannot read: its text without the last line end"},
+    {"env", "text", NULL, "the name of an environment variable"},
+    {0},
+};
+const struct node_key config_send_keys[] = {
+    {"from", "list", "our domains",
+     "addresses that may be the sender; \"*@example.com\": all of a domain"},
+    {"to", "list", "`destinations`", "addresses that may be written to, in the same way"},
+    {0},
+};
+const struct node_key config_fetch_keys[] = {
+    {"hosts", "list", NULL,
+     "whom it may ask: names, \"*.example.com\" for all below a domain, IP addresses, "
+     "\"*\""},
+    {"private", "true, false", "false",
+     "whether also at private, loopback and link-local addresses"},
+    {0},
+};
+
+static const struct option_row limiter_rows[] = {
+    {"limit", OPTION_COUNT, offsetof(struct binding, limit), NULL, 1, 1000000,
+     "so many for each key"},
+    {"period", OPTION_DURATION64, offsetof(struct binding, period_ms), "1m", 1000,
+     24 * HOUR_MS, "in so long"},
+};
+const struct option_table config_limiter_options = OPTION_TABLE(limiter_rows);
+
 struct reading {
     struct config *config;
     struct config_worker *worker;
@@ -150,9 +178,8 @@ static void read_secret_from_environment(const struct reading *reading,
 static void read_secret(const struct reading *reading, const struct node *key,
                         struct node *item)
 {
-    static const char *const keys[] = {"file", "env", NULL};
     const struct node *file = node_get(item, "file"), *env = node_get(item, "env");
-    node_report_unused(item, keys, reading->problems);
+    node_report_unused(item, config_secret_keys, reading->problems);
     if (file && !env && file->kind == NODE_TEXT)
         read_secret_from_file(reading, key, file);
     else if (env && !file && env->kind == NODE_TEXT)
@@ -194,18 +221,12 @@ static void read_kv(const struct reading *reading, const struct node *key,
 static void read_limiter(const struct reading *reading, const struct node *key,
                          struct node *item)
 {
-    static const struct option_row rows[] = {
-        {"limit", OPTION_COUNT, offsetof(struct binding, limit), NULL, 1, 1000000,
-         "so many for each key"},
-        {"period", OPTION_DURATION64, offsetof(struct binding, period_ms), "1m", 1000,
-         24 * HOUR_MS, "in so long"},
-    };
-    static const struct option_table table = OPTION_TABLE(rows);
     struct binding *binding = add_binding(reading, key, BINDING_LIMITER);
     if (!binding)
         return;
-    options_preset(&table, binding);
-    options_read(&table, item, NULL, binding, reading->config->arena, reading->problems);
+    options_preset(&config_limiter_options, binding);
+    options_read(&config_limiter_options, item, NULL, binding, reading->config->arena,
+                 reading->problems);
     if (binding->limit == 0)
         node_problem(item, reading->problems, "expected {limit: 5, period: 1m}");
 }
@@ -236,7 +257,6 @@ static void read_patterns(const struct reading *reading, struct node *node,
 static void read_send(const struct reading *reading, const struct node *key,
                       struct node *item)
 {
-    static const char *const keys[] = {"from", "to", NULL};
     struct binding *binding = add_binding(reading, key, BINDING_SEND);
     if (!binding || item->kind == NODE_NULL)
         return;
@@ -246,7 +266,7 @@ static void read_send(const struct reading *reading, const struct node *key,
     }
     read_patterns(reading, node_get(item, "from"), &binding->from);
     read_patterns(reading, node_get(item, "to"), &binding->to);
-    node_report_unused(item, keys, reading->problems);
+    node_report_unused(item, config_send_keys, reading->problems);
 }
 
 static bool read_host(struct config *config, const struct node *item, struct str *host)
@@ -272,7 +292,6 @@ static bool read_host(struct config *config, const struct node *item, struct str
 static void read_fetch(const struct reading *reading, const struct node *key,
                        struct node *item)
 {
-    static const char *const keys[] = {"hosts", "private", NULL};
     struct node *hosts = node_get(item, "hosts"), *private = node_get(item, "private");
     size_t count = node_item_count(hosts);
     struct binding *binding = add_binding(reading, key, BINDING_FETCH);
@@ -292,7 +311,7 @@ static void read_fetch(const struct reading *reading, const struct node *key,
                          "domain, an IP address, or \"*\"; without scheme and port");
     if (private)
         node_to_bool(private, reading->problems, &binding->is_private);
-    node_report_unused(item, keys, reading->problems);
+    node_report_unused(item, config_fetch_keys, reading->problems);
 }
 
 /* --- all of them --- */

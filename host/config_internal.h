@@ -1,4 +1,4 @@
-/* Shared by config.c (the snapshot), config_options.c, config_network.c, config_auth.c, config_workers.c, config_on_error.c and config_bindings.c
+/* Shared by config.c (the snapshot), config_options.c, config_reference.c, config_network.c, config_auth.c, config_workers.c, config_on_error.c and config_bindings.c
  * (parts of host.yaml). */
 #pragma once
 
@@ -11,9 +11,18 @@ struct config_section {
 };
 extern const struct config_section config_sections[];
 
-extern const struct option_table config_worker_options, config_circuit_options;
+extern const struct option_table config_worker_options, config_circuit_options,
+    config_limiter_options;
+
+/* Keys beside the rows of the tables, which have functions of their own to read them. */
+extern const struct node_key config_top_keys[], config_delivery_keys[],
+    config_listener_keys[], config_certificate_keys[], config_route_keys[],
+    config_auth_keys[], config_auth_list_keys[], config_auth_exempt_keys[],
+    config_rspamd_keys[], config_worker_keys[], config_secret_keys[], config_send_keys[],
+    config_fetch_keys[];
 
 extern const struct option_choice config_delivery_tls_choices[];
+#define CONFIG_DELIVERY_TLS_WORDS "opportunistic, none, required, verified, implicit"
 
 /* Each reads one key of host.yaml; the node may be NULL. */
 void config_read_listeners(struct config *config, struct node *node,

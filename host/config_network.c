@@ -15,6 +15,14 @@ const struct option_choice config_delivery_tls_choices[] = {
 
 /* --- listen: --- */
 
+const struct node_key config_listener_keys[] = {
+    {"address", "text", NULL, "0.0.0.0:25, \"[::]:25\""},
+    {"tls", "starttls, implicit, off", "starttls", "once there is a certificate"},
+    {"proxy", "list", NULL,
+     "networks of load balancers that speak the PROXY protocol: 10.0.0.0/8"},
+    {0},
+};
+
 static bool read_address(const struct node *node, struct net_address *address,
                          struct problem_list *problems)
 {
@@ -48,7 +56,6 @@ static void read_listener(struct config *config, struct node *node,
                           struct smtp_listener_options *listener,
                           struct problem_list *problems)
 {
-    static const char *const keys[] = {"address", "tls", "proxy", NULL};
     if (node->kind != NODE_MAP) {
         read_address(node, &listener->address, problems);
         return;
@@ -60,7 +67,7 @@ static void read_listener(struct config *config, struct node *node,
     listener->tls = (enum smtp_listener_tls)options_choice(
         node_get(node, "tls"), listener_tls_choices, SMTP_TLS_STARTTLS, problems);
     read_proxies(config, node_get(node, "proxy"), listener, problems);
-    node_report_unused(node, keys, problems);
+    node_report_unused(node, config_listener_keys, problems);
 }
 
 void config_read_listeners(struct config *config, struct node *node,
@@ -91,11 +98,16 @@ void config_listen_for_dev(struct config *config, struct node *node,
 
 /* --- tls: --- */
 
+const struct node_key config_certificate_keys[] = {
+    {"certificate", "file", NULL, "the chain, PEM, the host's own first"},
+    {"key", "file", NULL, "its private key, PEM"},
+    {0},
+};
+
 static void read_certificate(struct config *config, struct node *node,
                              struct tls_certificate *certificate,
                              struct problem_list *problems)
 {
-    static const char *const keys[] = {"certificate", "key", NULL};
     struct node *chain = node_get(node, "certificate");
     struct node *key = node_get(node, "key");
     if (!chain || !key || chain->kind != NODE_TEXT || key->kind != NODE_TEXT) {
@@ -106,7 +118,7 @@ static void read_certificate(struct config *config, struct node *node,
         config_path(config, config->directory, arena_text(config->arena, chain->text));
     certificate->key_file =
         config_path(config, config->directory, arena_text(config->arena, key->text));
-    node_report_unused(node, keys, problems);
+    node_report_unused(node, config_certificate_keys, problems);
 }
 
 void config_read_certificates(struct config *config, struct node *node,
@@ -129,6 +141,14 @@ void config_read_certificates(struct config *config, struct node *node,
 }
 
 /* --- routes: --- */
+
+const struct node_key config_route_keys[] = {
+    {"host", "text", NULL, "a name or an address, also as host:port"},
+    {"port", "number 1 to 65535", "25", ""},
+    {"tls", CONFIG_DELIVERY_TLS_WORDS, "opportunistic",
+     "verified: with a certificate for this name; implicit: from the first byte"},
+    {0},
+};
 
 /* "host", "host:port", "[::1]:port" */
 static bool read_route_host(struct config *config, struct str text,
@@ -154,7 +174,6 @@ static bool read_route_host(struct config *config, struct str text,
 static void read_route_map(struct config *config, struct node *node,
                            struct delivery_route *route, struct problem_list *problems)
 {
-    static const char *const keys[] = {"host", "port", "tls", NULL};
     struct node *host = node_get(node, "host");
     struct node *port = node_get(node, "port");
     unsigned long long number;
@@ -166,7 +185,7 @@ static void read_route_map(struct config *config, struct node *node,
     route->tls = (enum delivery_tls)options_choice(node_get(node, "tls"),
                                                    config_delivery_tls_choices,
                                                    DELIVERY_TLS_OPPORTUNISTIC, problems);
-    node_report_unused(node, keys, problems);
+    node_report_unused(node, config_route_keys, problems);
 }
 
 static bool read_route_domain(struct config *config, struct str text, struct str *domain)

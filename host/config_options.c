@@ -10,7 +10,7 @@ static const struct option_row top_rows[] = {
     {"name", OPTION_TEXT, ROW(host_name), NULL, 0, 0,
      "this host's name in greeting, EHLO and Received; the system's when left out"},
     {"state", OPTION_TEXT, ROW(state_directory), ".postern", 0, 0,
-     "folder for the control socket and, with dev, the outbox"},
+     "folder of queue, activity log, secret and control sockets; with dev, of the outbox"},
     {"scripts", OPTION_TEXT, ROW(scripts_directory), "scripts", 0, 0,
      "folder of the workers' scripts: `worker: x` runs x.lua"},
     {"keys", OPTION_TEXT, ROW(keys_directory), "keys", 0, 0,
@@ -142,6 +142,37 @@ static const struct option_row store_rows[] = {
 };
 #undef ROW
 
+const struct node_key config_top_keys[] = {
+    {"log", "map", NULL, "how much is logged"},
+    {"dns", "map", NULL, "how DNS is asked"},
+    {"limits", "map", NULL, "of what is received"},
+    {"delivery", "map", NULL, "of what is sent"},
+    {"forwarding", "map", NULL, "how mail is passed on"},
+    {"queue", "map", NULL, "when delivery is tried again"},
+    {"store", "map", NULL, "what is kept"},
+    {"worker_limits", "map", NULL, "of every worker that has none of its own"},
+    {"listen", "list", "0.0.0.0:25, \"[::]:25\"",
+     "where mail comes in: addresses, or maps"},
+    {"dev_listen", "text", "127.0.0.1:2525", "the same for `postern dev`: one address"},
+    {"tls", "list", NULL, "certificates; SNI picks among several"},
+    {"routes", "map", NULL,
+     "next hops in place of MX: {corp.test: \"mail.corp.test:25\"}; .corp.test is all "
+     "below "
+     "it, \"*\" all"},
+    {"workers", "map", NULL,
+     "by name; a worker that needs only its script need not be here"},
+    {"destinations", "list", "anywhere", "addresses that mail may be forwarded to"},
+    {"postmaster", "address", NULL,
+     "where mail to postmaster@ of a domain without a rule for it goes"},
+    {"auth", "map or off", NULL, "what is verified, and how much that may do"},
+    {0},
+};
+const struct node_key config_delivery_keys[] = {
+    {"tls", CONFIG_DELIVERY_TLS_WORDS, "opportunistic",
+     "to MX hosts; verified: with a certificate for the host's name"},
+    {0},
+};
+
 const struct config_section config_sections[] = {
     {"", OPTION_TABLE(top_rows)},
     {"log", OPTION_TABLE(log_rows)},
@@ -153,20 +184,3 @@ const struct config_section config_sections[] = {
     {"store", OPTION_TABLE(store_rows)},
     {NULL, {NULL, 0}},
 };
-
-void config_each_option(void (*see)(const char *section, const struct option_row *row,
-                                    void *arg),
-                        void *arg)
-{
-    for (const struct config_section *section = config_sections; section->name; section++)
-        for (size_t row = 0; row < section->table.count; row++)
-            see(section->name, &section->table.rows[row], arg);
-    for (size_t row = 0; row < config_auth_options.count; row++)
-        see("auth", &config_auth_options.rows[row], arg);
-    for (size_t row = 0; row < config_rspamd_options.count; row++)
-        see("auth.rspamd", &config_rspamd_options.rows[row], arg);
-    for (size_t row = 0; row < config_worker_options.count; row++)
-        see("worker_limits", &config_worker_options.rows[row], arg);
-    for (size_t row = 0; row < config_circuit_options.count; row++)
-        see("workers.NAME.circuit", &config_circuit_options.rows[row], arg);
-}

@@ -46,6 +46,23 @@ static const struct option_row worker_rows[] = {
 #undef ROW
 const struct option_table config_worker_options = OPTION_TABLE(worker_rows);
 
+const struct node_key config_worker_keys[] = {
+    {"script", "file", "NAME.lua", "in the scripts folder"},
+    {"limits", "map", NULL, "in place of `worker_limits`, with the same keys"},
+    {"vars", "map", NULL, "variables, which are texts: {TEAM: team@corp.test}"},
+    {"secrets", "map", NULL,
+     "the same, from a file or the environment: {TOKEN: {file: /etc/postern/token}}"},
+    {"kv", "map", NULL, "values by key, in the namespace named: {TICKETS: tickets}"},
+    {"limiters", "map", NULL, "limits of rate: {PER_SENDER: {limit: 5, period: 1m}}"},
+    {"send", "map", NULL,
+     "what sends messages of its own: {EMAIL: {from: [support@example.com]}}"},
+    {"fetch", "map", NULL, "HTTP to the hosts named: {API: {hosts: [api.example.com]}}"},
+    {"on_error", "text", "defer",
+     "when the script fails: defer (451), forward ADDRESS, reject or reject TEXT"},
+    {"circuit", "map", NULL, "when a worker that keeps failing pauses"},
+    {0},
+};
+
 /* --- files --- */
 
 /* The file's text in the arena, or an error text. */
@@ -216,9 +233,6 @@ struct config_worker *config_add_worker(struct config *config, struct str name,
 static void read_worker(struct config *config, struct str name, struct node *node,
                         struct problem_list *problems)
 {
-    static const char *const keys[] = {"script",   "limits",   "vars", "secrets",
-                                       "kv",       "limiters", "send", "fetch",
-                                       "on_error", "circuit",  NULL};
     struct node *script = node_get(node, "script");
     if (node->kind != NODE_MAP && node->kind != NODE_NULL) {
         node_problem(node, problems, "expected {script:, limits:, vars:, kv: …}");
@@ -239,7 +253,7 @@ static void read_worker(struct config *config, struct str name, struct node *nod
     options_read(&config_worker_options, node_get(node, "limits"), NULL,
                  &worker->options.limits, config->arena, problems);
     config_read_on_error(config, node, worker, problems);
-    node_report_unused(node, keys, problems);
+    node_report_unused(node, config_worker_keys, problems);
     set_version(worker);
 }
 

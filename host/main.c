@@ -13,6 +13,10 @@ const struct cli_command cli_commands[] = {
     {"dev", "[DIR] [--demo]",
      "Serves it on this machine alone: nothing leaves, sent mail lands in an outbox.",
      cli_dev},
+    {"options", "[--json]",
+     "Lists what host.yaml and the files of rules can say, with what holds when it is left "
+     "out.",
+     cli_options},
     {"check", "[DIR]", "Reads rules and scripts and prints every problem.", cli_check},
     {"run",
      "SCRIPT [MESSAGE.eml] --from ADDRESS --to ADDRESS [--auth dmarc=pass,…] "

@@ -83,7 +83,7 @@ void options_preset(const struct option_table *table, void *target)
 }
 
 void options_read(const struct option_table *table, struct node *section,
-                  const char *const other_keys[], void *target, struct arena *arena,
+                  const struct node_key other_keys[], void *target, struct arena *arena,
                   struct problem_list *problems)
 {
     if (!section)
@@ -93,19 +93,19 @@ void options_read(const struct option_table *table, struct node *section,
             node_problem(section, problems, "expected `key: value` lines");
         return;
     }
-    const char *known[SECTION_KEYS_MAX + 1];
+    struct node_key known[SECTION_KEYS_MAX + 1];
     size_t known_count = 0;
     for (size_t i = 0; i < table->count; i++) {
         invariant(known_count < SECTION_KEYS_MAX, "options: too many rows in a section");
-        known[known_count++] = table->rows[i].key;
+        known[known_count++] = (struct node_key){.name = table->rows[i].key};
         struct node *node = node_get(section, table->rows[i].key);
         if (node)
             read_row(&table->rows[i], node, target, arena, problems);
     }
-    for (size_t i = 0; other_keys && other_keys[i] && known_count < SECTION_KEYS_MAX; i++) {
-        known[known_count++] = other_keys[i];
-        node_get(section, other_keys[i]);
+    for (; other_keys && other_keys->name && known_count < SECTION_KEYS_MAX; other_keys++) {
+        known[known_count++] = *other_keys;
+        node_get(section, other_keys->name);
     }
-    known[known_count] = NULL;
+    known[known_count] = (struct node_key){0};
     node_report_unused(section, known, problems);
 }

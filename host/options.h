@@ -35,6 +35,16 @@ struct option_table {
         (array), sizeof(array) / sizeof *(array)                                           \
     }
 
+/* A map of host.yaml for the reference: options with values, and keys that have functions of their own to read
+ * them; either may be NULL. */
+struct option_section {
+    const char
+        *path; /* "auth.rspamd", "listen[]", "workers.NAME"; "" for the file itself */
+    const char *help; /* may be "" */
+    const struct option_table *options;
+    const struct node_key *keys;
+};
+
 /* A word that stands for a value. */
 struct option_choice {
     const char *word; /* NULL: the end */
@@ -48,7 +58,7 @@ int options_choice(const struct node *node, const struct option_choice choices[]
 /* Sets every row's preset. */
 void options_preset(const struct option_table *table, void *target);
 /* Sets the rows that the section gives (NULL: none), and reports what is wrong with them and every key
- * that is neither a row nor in `other_keys` (NULL-terminated; may be NULL). */
+ * that is neither a row nor in `other_keys` (may be NULL), which others read. */
 void options_read(const struct option_table *table, struct node *section,
-                  const char *const other_keys[], void *target, struct arena *arena,
+                  const struct node_key other_keys[], void *target, struct arena *arena,
                   struct problem_list *problems);

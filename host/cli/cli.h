@@ -18,6 +18,7 @@ extern const struct cli_command cli_commands[];
 
 int cli_serve(const struct cli_command *command, int argc, char **argv);
 int cli_dev(const struct cli_command *command, int argc, char **argv);
+int cli_options(const struct cli_command *command, int argc, char **argv);
 int cli_check(const struct cli_command *command, int argc, char **argv);
 int cli_run(const struct cli_command *command, int argc, char **argv);
 int cli_test(const struct cli_command *command, int argc, char **argv);

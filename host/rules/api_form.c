@@ -3,14 +3,30 @@
 
 #include "rules/action.h"
 #include "rules/draft.h"
+#include "rules/reference.h"
 #include "rules/target.h"
 
 #define PRIORITY_MAX 2147483647ULL
 
-static const char *const rule_keys[] = {"name",     "enabled", "priority",
-                                        "matchers", "actions", NULL};
-static const char *const matcher_keys[] = {"type", "field", "value", NULL};
-static const char *const action_keys[] = {"type", "value", NULL};
+const struct node_key rule_api_keys[] = {
+    {"name", "text", NULL, "as in Postern's own form"},
+    {"enabled", "true, false", "true", "as in Postern's own form"},
+    {"priority", "number", "0", "lower ones first; equal ones in the order of the file"},
+    {"matchers", "list of one map", NULL, "whom the rule is for"},
+    {"actions", "list of one map", NULL, "what becomes of the message"},
+    {0},
+};
+const struct node_key rule_api_matcher_keys[] = {
+    {"type", "literal, all", NULL, "one address, or all other mail (catch-all)"},
+    {"field", "to", NULL, "of a literal matcher"},
+    {"value", "address", NULL, "of a literal matcher"},
+    {0},
+};
+const struct node_key rule_api_action_keys[] = {
+    {"type", "forward, worker, drop", NULL, "what is done"},
+    {"value", "list", NULL, "the addresses, or the worker's name"},
+    {0},
+};
 static const char *const book_keeping[] = {"id", "tag", "source", "created", "modified"};
 
 bool api_form_is_meant(struct node *map)
@@ -75,7 +91,7 @@ static void read_matcher(struct loader *loader, struct node *rule, struct draft 
     else
         node_problem(type ? type : matcher, loader->problems,
                      "'type' of a matcher is \"literal\" or \"all\"");
-    node_report_unused(matcher, matcher_keys, loader->problems);
+    node_report_unused(matcher, rule_api_matcher_keys, loader->problems);
 }
 
 /* The API writes the worker's name as a list of one. */
@@ -101,7 +117,7 @@ static void read_action(struct loader *loader, struct node *rule, struct draft *
         node_problem(type ? type : action, loader->problems,
                      "an action is of 'type' \"forward\" or \"worker\", with a 'value', or "
                      "\"drop\"");
-    node_report_unused(action, action_keys, loader->problems);
+    node_report_unused(action, rule_api_action_keys, loader->problems);
 }
 
 void api_form_read(struct loader *loader, struct node *map, struct draft *draft)
@@ -114,5 +130,5 @@ void api_form_read(struct loader *loader, struct node *map, struct draft *draft)
     read_action(loader, map, draft);
     for (size_t i = 0; i < sizeof book_keeping / sizeof *book_keeping; i++)
         node_get(map, book_keeping[i]);
-    node_report_unused(map, rule_keys, loader->problems);
+    node_report_unused(map, rule_api_keys, loader->problems);
 }

@@ -3,6 +3,7 @@
 #include "rules/condition.h"
 
 #include "mail/domain.h"
+#include "rules/reference.h"
 
 enum condition_kind {
     ALL_OF,
@@ -178,16 +179,23 @@ static struct condition *parse_client(struct parser *parser, struct node *node)
     return NULL;
 }
 
-static const struct {
-    const char *name;
-    size_t offset;
-} auth_checks[] = {
-    {"spf", offsetof(struct rule_auth, spf)},
-    {"dkim", offsetof(struct rule_auth, dkim)},
-    {"dmarc", offsetof(struct rule_auth, dmarc)},
-    {"arc", offsetof(struct rule_auth, arc)},
+#define AUTH_RESULT                                                                        \
+    "none, pass, fail, softfail, neutral, policy, temperror, permerror; or a list of "     \
+    "these"
+const struct node_key rule_auth_keys[] = {
+    {"spf", AUTH_RESULT, NULL, "what SPF says of the envelope's sender"},
+    {"dkim", AUTH_RESULT, NULL, "the best signature's result"},
+    {"dmarc", AUTH_RESULT, NULL, "what DMARC says of the author's domain"},
+    {"arc", AUTH_RESULT, NULL, "whether the chain of those who passed it on is whole"},
+    {0},
 };
+/* In their order. */
+static const size_t auth_checks[] = {
+    offsetof(struct rule_auth, spf), offsetof(struct rule_auth, dkim),
+    offsetof(struct rule_auth, dmarc), offsetof(struct rule_auth, arc)};
 #define AUTH_CHECK_COUNT (sizeof auth_checks / sizeof *auth_checks)
+_Static_assert(sizeof rule_auth_keys / sizeof *rule_auth_keys == AUTH_CHECK_COUNT + 1,
+               "each check has its key");
 
 static struct condition *parse_auth_result(struct parser *parser, struct node *node)
 {
@@ -215,16 +223,14 @@ static struct condition *parse_auth(struct parser *parser, struct node *node)
             "an auth condition names checks: {dmarc: pass, spf: [fail, softfail]}");
         return NULL;
     }
-    const char *known[AUTH_CHECK_COUNT + 1] = {0};
     struct condition *group = new_group(parser, ALL_OF, AUTH_CHECK_COUNT);
     for (size_t i = 0; i < AUTH_CHECK_COUNT; i++) {
-        known[i] = auth_checks[i].name;
-        struct node *value = node_get(node, auth_checks[i].name);
-        parser->auth_check = auth_checks[i].offset;
+        struct node *value = node_get(node, rule_auth_keys[i].name);
+        parser->auth_check = auth_checks[i];
         if (value)
             add_part(group, parse_one_of(parser, value, parse_auth_result));
     }
-    node_report_unused(node, known, parser->problems);
+    node_report_unused(node, rule_auth_keys, parser->problems);
     return group;
 }
 
@@ -237,17 +243,33 @@ static struct condition *parse_not(struct parser *parser, struct node *node)
     return condition;
 }
 
-/* A new term is a row here, a function that reads it, and a case of condition_judge. */
+/* A new term is a key here, the function in `terms` that reads it, and a case of condition_judge. */
+const struct node_key rule_condition_keys[] = {
+    {"header", "map", NULL,
+     "fields and what they hold: a text (the whole value, in any case), a /pattern/ "
+     "(searched for, in the case written; /i: in any), or a list of these"},
+    {"size", "text", NULL, "of the message: \">1MiB\", \"<10KiB\""},
+    {"sender", "text or list", NULL,
+     "the envelope's: an address, \"@domain\", a /pattern/ (in any case), or \"<>\" for "
+     "bounces"},
+    {"client", "text or list", NULL,
+     "who brought it: an IP address, or a network such as 192.0.2.0/24"},
+    {"auth", "map or list", NULL,
+     "what was verified: {dmarc: pass, spf: [fail, softfail]}"},
+    {"not", "map or list", NULL, "conditions that must not hold"},
+    {0},
+};
+/* In their order. */
 static const struct term {
-    const char *key;
     leaf_fn *parse;
     bool takes_list; /* a list is read by the term itself */
 } terms[] = {
-    {"header", parse_header, false}, {"size", parse_size, false},
-    {"sender", parse_sender, false}, {"client", parse_client, false},
-    {"auth", parse_auth, false},     {"not", parse_not, true},
+    {parse_header, false}, {parse_size, false}, {parse_sender, false},
+    {parse_client, false}, {parse_auth, false}, {parse_not, true},
 };
 #define TERM_COUNT (sizeof terms / sizeof *terms)
+_Static_assert(sizeof rule_condition_keys / sizeof *rule_condition_keys == TERM_COUNT + 1,
+               "each term has its key");
 
 static struct condition *parse_all_of(struct parser *parser, struct node *node)
 {
@@ -256,17 +278,15 @@ static struct condition *parse_all_of(struct parser *parser, struct node *node)
                      "conditions are a map of header, size, sender, client, auth and not");
         return NULL;
     }
-    const char *known[TERM_COUNT + 1] = {0};
     struct condition *group = new_group(parser, ALL_OF, TERM_COUNT);
     for (size_t i = 0; i < TERM_COUNT; i++) {
-        known[i] = terms[i].key;
-        struct node *value = node_get(node, terms[i].key);
+        struct node *value = node_get(node, rule_condition_keys[i].name);
         if (value && terms[i].takes_list)
             add_part(group, terms[i].parse(parser, value));
         else if (value)
             add_part(group, parse_one_of(parser, value, terms[i].parse));
     }
-    node_report_unused(node, known, parser->problems);
+    node_report_unused(node, rule_condition_keys, parser->problems);
     return group;
 }
 

@@ -3,16 +3,30 @@
 
 #include "rules/action.h"
 #include "rules/api_form.h"
+#include "rules/reference.h"
 #include "rules/target.h"
 
 #define NAME_BYTES_MAX ((size_t)200)
 
-static const char *const rule_keys[] = {
-    "to",     "when", "forward", "worker",          "drop",
-    "reject", "name", "enabled", "on_soft_failure", NULL};
-static const char *const catch_all_keys[] = {"when",    "forward",         "worker",
-                                             "drop",    "reject",          "name",
-                                             "enabled", "on_soft_failure", NULL};
+const struct node_key rule_keys[] = {
+    {"to", "text or list", NULL,
+     "whom the rule is for: support@example.com, support@, /^order-(?<id>\\d+)@/, or a "
+     "list "
+     "of these"},
+    {"when", "map or list", NULL,
+     "conditions that must all hold; of a list of such maps, one"},
+    {"forward", "address or list", NULL, "sends it on to 1 to 100 addresses"},
+    {"worker", "name", NULL, "hands it to this worker's script"},
+    {"drop", "true", NULL, "accepts it and throws it away"},
+    {"reject", "text", NULL, "refuses it: the sender gets 550 with this line"},
+    {"name", "text", NULL, "in log and `postern explain`; `to` when left out"},
+    {"enabled", "true, false", "true", "whether the rule counts"},
+    {"on_soft_failure", "queue, defer", "queue",
+     "when a next hop cannot take it for now: Postern keeps it, or its sender does"},
+    {0},
+};
+/* `catch_all:` is a rule without `to`. */
+static const struct node_key *const catch_all_keys = rule_keys + 1;
 
 static void read_name(struct loader *loader, const struct node *node, struct rule *rule)
 {

@@ -6,18 +6,27 @@
 #include "rules/api_form.h"
 #include "rules/draft.h"
 #include "rules/place.h"
+#include "rules/reference.h"
 
 #define RECIPIENTS_MAX 1000
 
-static const char *const file_keys[] = {"domain",
-                                        "subaddressing",
-                                        "subaddress_separators",
-                                        "local_part_case_sensitive",
-                                        "recipients_per_transaction",
-                                        "postmaster",
-                                        "rules",
-                                        "catch_all",
-                                        NULL};
+const struct node_key rule_file_keys[] = {
+    {"domain", "text", NULL, "whose rules these are: example.com"},
+    {"subaddressing", "true, false", "false",
+     "mail to user+tag@ for which there is no rule goes where mail to user@ goes"},
+    {"subaddress_separators", "text", "+", "what parts user and tag: one or more of +-_=#"},
+    {"local_part_case_sensitive", "true, false", "false",
+     "whether Anna@ and anna@ are two addresses"},
+    {"recipients_per_transaction", "number 1 to 1000", "1",
+     "routed recipients in one transaction: with more than one, they have one answer "
+     "unless the sender speaks PRDR"},
+    {"postmaster", "address", NULL,
+     "where mail to postmaster@ of this domain goes; that of host.yaml when left out"},
+    {"rules", "list", NULL, "the rules, each a map"},
+    {"catch_all", "map", NULL,
+     "what becomes of mail that no rule takes: a rule without `to`"},
+    {0},
+};
 /* Around the rules in a response of the API. */
 static const char *const response_keys[] = {"success", "errors", "messages", "result_info"};
 
@@ -182,5 +191,5 @@ void load_domain_file(struct rule_set *set, const struct rule_vocabulary *vocabu
     read_all_rules(&loader, root);
     place_postmaster(&loader, node_get(root, "postmaster"));
     mark_response_keys(root);
-    node_report_unused(root, file_keys, problems);
+    node_report_unused(root, rule_file_keys, problems);
 }

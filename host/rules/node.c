@@ -57,26 +57,26 @@ static size_t edit_distance(struct str a, struct str b)
 }
 
 /* The known key that differs in no more than a third of its letters, or NULL. */
-static const char *nearest(struct str key, const char *const known[])
+static const char *nearest(struct str key, const struct node_key known[])
 {
     const char *best = NULL;
     size_t best_distance = SIZE_MAX;
     if (key.length > KEY_BYTES_COMPARED)
         return NULL;
-    for (; *known; known++) {
-        struct str candidate = str_of(*known);
+    for (; known->name; known++) {
+        struct str candidate = str_of(known->name);
         if (candidate.length > KEY_BYTES_COMPARED)
             continue;
         size_t distance = edit_distance(key, candidate);
         if (distance < best_distance && distance <= 1 + candidate.length / 4) {
-            best = *known;
+            best = known->name;
             best_distance = distance;
         }
     }
     return best;
 }
 
-static void report_unknown(const struct node *key, const char *const known[],
+static void report_unknown(const struct node *key, const struct node_key known[],
                            struct problem_list *problems)
 {
     const char *near = nearest(key->text, known);
@@ -86,13 +86,14 @@ static void report_unknown(const struct node *key, const char *const known[],
         return;
     }
     char list[300] = "";
-    for (size_t at = 0; *known && at < sizeof list; known++)
-        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", at ? ", " : "", *known);
+    for (size_t at = 0; known->name && at < sizeof list; known++)
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", at ? ", " : "",
+                               known->name);
     node_problem(key, problems, "unknown key '%.*s': known here are %s",
                  (int)least(key->text.length, KEY_BYTES_COMPARED), key->text.at, list);
 }
 
-void node_report_unused(const struct node *map, const char *const known[],
+void node_report_unused(const struct node *map, const struct node_key known[],
                         struct problem_list *problems)
 {
     if (!map || map->kind != NODE_MAP)

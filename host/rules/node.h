@@ -24,8 +24,16 @@ struct node {
 
 /* The value of a key, marked as used; NULL if the map has none (or the node is no map, or NULL). */
 struct node *node_get(struct node *map, const char *key);
-/* Reports every key not asked for, with the nearest of the `known` (NULL-terminated) as a hint. */
-void node_report_unused(const struct node *map, const char *const known[],
+/* A key that a map may have, and what it is for: one table gives the hints on unknown keys and the reference
+ * (`postern options`). */
+struct node_key {
+    const char *name; /* NULL: the end of the table */
+    const char *form; /* what stands there: "text", "list", "map", or the words there are */
+    const char *preset; /* as written; NULL: none */
+    const char *help;
+};
+/* Reports every key not asked for, with the nearest of the known ones as a hint. */
+void node_report_unused(const struct node *map, const struct node_key known[],
                         struct problem_list *problems);
 void node_problem(const struct node *node, struct problem_list *problems,
                   const char *format, ...) __attribute__((format(printf, 3, 4)));

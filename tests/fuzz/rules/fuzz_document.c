@@ -17,7 +17,7 @@ static void read_scalar(const struct node *node, struct problem_list *problems)
 
 static void walk(const struct node *node, struct problem_list *problems)
 {
-    static const char *const known[] = {"forward", "worker", NULL};
+    static const struct node_key known[] = {{.name = "forward"}, {.name = "worker"}, {0}};
     read_scalar(node, problems);
     for (size_t i = 0; i < node->count; i++)
         walk(node->items[i], problems);

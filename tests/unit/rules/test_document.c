@@ -212,7 +212,8 @@ static void a_missing_file_is_a_problem(void **state)
 static void unknown_keys_come_with_the_nearest_name(void **state)
 {
     (void)state;
-    static const char *const known[] = {"forward", "worker", "drop", NULL};
+    static const struct node_key known[] = {
+        {.name = "forward"}, {.name = "worker"}, {.name = "drop"}, {0}};
     struct node *root = parse("foward: 1\nworker: 2\nwat: 3\n");
     node_get(root, "worker");
     node_report_unused(root, known, &problems);

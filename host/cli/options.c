@@ -1,0 +1,171 @@
+/* `postern options`: what host.yaml and the files of rules can say, from the tables that their readers use. */
+#include <jansson.h>
+#include <stdio.h>
+
+#include "config.h"
+
+#include "cli/cli.h"
+#include "cli/json.h"
+#include "rules/reference.h"
+
+#define RANGE_BYTES 96
+#define COUNT_ANY   UINT32_MAX
+
+/* --- forms --- */
+
+static const struct unit {
+    const char *name;
+    unsigned long long size;
+} byte_units[] = {{"GiB", 1ULL << 30}, {"MiB", 1ULL << 20}, {"KiB", 1ULL << 10}, {"", 1}},
+  time_units[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
+
+/* In the largest unit of which it is a whole number; the last unit is 1. */
+static void print_amount(char text[static RANGE_BYTES / 2], unsigned long long amount,
+                         const struct unit *unit)
+{
+    while (unit->size > 1 && (amount == 0 || amount % unit->size))
+        unit++;
+    snprintf(text, RANGE_BYTES / 2, "%llu%s", amount / unit->size,
+             amount ? unit->name : "");
+}
+
+static void print_range(char text[static RANGE_BYTES], const struct option_row *row,
+                        const char *what, const struct unit *units)
+{
+    char least[RANGE_BYTES / 2], most[RANGE_BYTES / 2];
+    print_amount(least, row->least, units);
+    print_amount(most, row->most, units);
+    if (row->most >= COUNT_ANY && row->type == OPTION_COUNT)
+        snprintf(text, RANGE_BYTES, "%s from %.40s", what, least);
+    else
+        snprintf(text, RANGE_BYTES, "%s %.40s to %.40s", what, least, most);
+}
+
+/* What may stand there: "size 1KiB to 1GiB". */
+static const char *form_of(const struct option_row *row, char text[static RANGE_BYTES])
+{
+    static const struct unit ones[] = {{"", 1}};
+    switch (row->type) {
+    case OPTION_TEXT:
+        return "text";
+    case OPTION_BOOL:
+        return "true, false";
+    case OPTION_COUNT:
+        print_range(text, row, "number", ones);
+        break;
+    case OPTION_BYTES32:
+    case OPTION_BYTES64:
+        print_range(text, row, "size", byte_units);
+        break;
+    case OPTION_DURATION32:
+    case OPTION_DURATION64:
+        print_range(text, row, "time", time_units);
+        break;
+    }
+    return text;
+}
+
+/* --- the list: whatever is done with it, each key is seen once, in order --- */
+
+struct lister {
+    void (*begin)(struct lister *lister, const char *file, const char *path,
+                  const char *help);
+    void (*see)(struct lister *lister, const struct node_key *key);
+    json_t *sections, *keys; /* of JSON */
+};
+
+static void list_keys(struct lister *lister, const struct node_key *keys)
+{
+    for (; keys && keys->name; keys++)
+        lister->see(lister, keys);
+}
+
+static void list_options(struct lister *lister, const struct option_table *options)
+{
+    for (size_t i = 0; options && i < options->count; i++) {
+        const struct option_row *row = &options->rows[i];
+        char form[RANGE_BYTES];
+        const struct node_key key = {row->key, form_of(row, form), row->preset, row->help};
+        lister->see(lister, &key);
+    }
+}
+
+static void list_all(struct lister *lister)
+{
+    for (const struct option_section *section = config_reference; section->path;
+         section++) {
+        lister->begin(lister, "host.yaml", section->path, section->help);
+        list_options(lister, section->options);
+        list_keys(lister, section->keys);
+    }
+    for (const struct rule_section *section = rule_sections; section->path; section++) {
+        lister->begin(lister, "rules", section->path, section->help);
+        list_keys(lister, section->keys);
+    }
+}
+
+/* --- for people --- */
+
+static void print_section(struct lister *lister, const char *file, const char *path,
+                          const char *help)
+{
+    (void)lister;
+    bool is_file = !*path;
+    printf("\n%s%s%s\n", is_file ? (*file == 'h' ? file : "a file of rules") : path,
+           *help ? ": " : "", help);
+}
+
+static void print_key(struct lister *lister, const struct node_key *key)
+{
+    (void)lister;
+    printf("  %-28s %-10s %s (%s)\n", key->name, key->preset ? key->preset : "-", key->help,
+           key->form);
+}
+
+static void print_all(void)
+{
+    struct lister lister = {.begin = print_section, .see = print_key};
+    puts("Each key with what holds when it is left out, what it is for, and what may stand "
+         "there.");
+    list_all(&lister);
+}
+
+/* --- for programs --- */
+
+static void add_section(struct lister *lister, const char *file, const char *path,
+                        const char *help)
+{
+    lister->keys = json_array();
+    json_array_append_new(lister->sections,
+                          json_pack("{s:s, s:s, s:s, s:o}", "file", file, "path", path,
+                                    "help", help, "keys", lister->keys));
+}
+
+static void add_key(struct lister *lister, const struct node_key *key)
+{
+    json_array_append_new(lister->keys,
+                          json_pack("{s:s, s:s, s:s?, s:s}", "name", key->name, "form",
+                                    key->form, "default", key->preset, "help", key->help));
+}
+
+static void print_json(void)
+{
+    struct lister lister = {.begin = add_section, .see = add_key, .sections = json_array()};
+    list_all(&lister);
+    cli_json_print(lister.sections);
+}
+
+int cli_options(const struct cli_command *command, int argc, char **argv)
+{
+    const char *is_json = NULL;
+    const struct cli_flag flags[] = {{"--json", NULL, "as JSON", &is_json}};
+    struct cli_arguments arguments = {.flags = flags, .flag_count = 1};
+    int exit_code;
+    if (cli_arguments_read(command, &arguments, argc, argv, &exit_code) < 0)
+        return exit_code;
+    if (is_json)
+        print_json();
+    else
+        print_all();
+    return 0;
+}
