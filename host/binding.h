@@ -29,10 +29,10 @@ enum binding_kind {
     BINDING_KIND_COUNT
 };
 
-/* "support@example.com", or "*@example.com". */
+/* "support@example.com", "*@example.com", or "*". */
 struct binding_pattern {
     struct mailbox mailbox;
-    bool is_any_local;
+    bool is_any_local, is_anybody;
 };
 struct binding_patterns {
     struct binding_pattern *items;

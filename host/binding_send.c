@@ -1,6 +1,7 @@
 /* env.EMAIL: a message of the worker's own. The script makes it; that it is in a name the worker may use, and goes where
  * it may write to, is checked here, and it is signed by its From domain. It is sent through the queue: once send()
- * returns it is on stable storage. A trial, which has no queue, hands it to its own delivery. */
+ * returns it is on stable storage. Bounces come to its return path, by default its From. A trial, which has no queue,
+ * hands it to its own delivery. */
 #include <errno.h>
 #include <string.h>
 
@@ -17,7 +18,7 @@
 /* The message on its way. */
 struct sent {
     struct str id;
-    struct mailbox from;
+    struct mailbox from, return_path;
     struct mailbox *recipients;
     size_t recipient_count;
     struct str parts[REPLY_PART_COUNT];
@@ -32,8 +33,9 @@ static bool is_matched(const struct binding_patterns *patterns,
 {
     for (size_t i = 0; i < patterns->count; i++) {
         const struct binding_pattern *pattern = &patterns->items[i];
-        if (pattern->is_any_local ? str_equal(pattern->mailbox.domain, mailbox->domain)
-                                  : mailbox_same(&pattern->mailbox, mailbox))
+        if (pattern->is_anybody ||
+            (pattern->is_any_local ? str_equal(pattern->mailbox.domain, mailbox->domain)
+                                   : mailbox_same(&pattern->mailbox, mailbox)))
             return true;
     }
     return false;
@@ -121,6 +123,26 @@ static bool take_content(struct binding_request *request, struct sent *sent,
     return check_sender(request, &sent->from);
 }
 
+/* Where bounces go. Of From's domain: so SPF speaks for From (RFC 7489 section 3.1.2), and bounces burden nobody who has
+ * not allowed this binding to write in the domain's name. */
+static bool take_return_path(struct binding_request *request, struct sent *sent)
+{
+    const struct value *given = value_get(request->arguments, "returnPath");
+    struct str text = given && given->kind == VALUE_STRING ? given->string : STR("");
+    sent->return_path = sent->from;
+    if (!given)
+        return true;
+    if (mailbox_parse(text, request->arena, &sent->return_path) == 0 &&
+        str_equal(sent->return_path.domain, sent->from.domain)) {
+        sent->is_utf8 = sent->is_utf8 || sent->return_path.is_utf8;
+        return true;
+    }
+    binding_refuse(request, "E_VALIDATION_ERROR",
+                   "returnPath: \"%.*s\" is not an address of %.*s", STR_ARG(text),
+                   STR_ARG(sent->from.domain));
+    return false;
+}
+
 /* --- the seal --- */
 
 static bool sign(struct binding_request *request, struct sent *sent)
@@ -187,8 +209,8 @@ static void put_into_queue(struct binding_request *request, const struct sent *s
     const struct store_message message = {
         .id = sent->id,
         .created_ms = unix_now_ms(),
-        .reverse_path = sent->from.text,
-        .return_path = sent->from.text,
+        .reverse_path = sent->return_path.text,
+        .return_path = sent->return_path.text,
         .is_8bit = sent->is_8bit,
         .is_utf8 = sent->is_utf8,
         .activity_id = sent->id,
@@ -211,7 +233,7 @@ static void deliver_now(struct binding_request *request, const struct sent *sent
 {
     for (size_t i = 0; i < sent->recipient_count && !request->has_failed; i++) {
         const struct delivery_request delivery = {
-            .reverse_path = &sent->from,
+            .reverse_path = &sent->return_path,
             .recipient = &sent->recipients[i],
             .parts = sent->parts,
             .part_count = REPLY_PART_COUNT,
@@ -243,7 +265,7 @@ void binding_send_send(struct binding_request *request)
     struct buf content;
     buf_init(&content, request->place->config->smtp.message_bytes_max);
     if (take_recipients(request, &sent) && take_content(request, &sent, &content) &&
-        sign(request, &sent)) {
+        take_return_path(request, &sent) && sign(request, &sent)) {
         if (request->place->router->queue)
             put_into_queue(request, &sent);
         else

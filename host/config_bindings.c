@@ -231,27 +231,32 @@ static void read_limiter(const struct reading *reading, const struct node *key,
         node_problem(item, reading->problems, "expected {limit: 5, period: 1m}");
 }
 
+/* Anybody may be written to, but not written as. */
 static bool read_pattern(struct config *config, const struct node *item,
-                         struct binding_pattern *pattern)
+                         bool may_be_anybody, struct binding_pattern *pattern)
 {
     struct str text = item->kind == NODE_TEXT ? item->text : STR("");
+    pattern->is_anybody = may_be_anybody && str_equal(text, STR("*"));
+    if (pattern->is_anybody)
+        return true;
     pattern->is_any_local = str_starts(text, STR("*@"));
     return mailbox_parse(text, config->arena, &pattern->mailbox) == 0;
 }
 
 static void read_patterns(const struct reading *reading, struct node *node,
-                          struct binding_patterns *patterns)
+                          bool may_be_anybody, struct binding_patterns *patterns)
 {
     size_t count = node_item_count(node);
     patterns->is_given = node != NULL;
     patterns->items = arena_array(reading->config->arena, struct binding_pattern, count);
     for (size_t i = 0; i < count; i++)
-        if (read_pattern(reading->config, node_item(node, i),
+        if (read_pattern(reading->config, node_item(node, i), may_be_anybody,
                          &patterns->items[patterns->count]))
             patterns->count++;
         else
             node_problem(node_item(node, i), reading->problems,
-                         "expected an address, or \"*@example.com\" for all of a domain");
+                         "expected an address, or \"*@example.com\" for all of a domain%s",
+                         may_be_anybody ? ", or \"*\" for anybody" : "");
 }
 
 static void read_send(const struct reading *reading, const struct node *key,
@@ -264,8 +269,8 @@ static void read_send(const struct reading *reading, const struct node *key,
         node_problem(item, reading->problems, "expected {from: [address], to: [address]}");
         return;
     }
-    read_patterns(reading, node_get(item, "from"), &binding->from);
-    read_patterns(reading, node_get(item, "to"), &binding->to);
+    read_patterns(reading, node_get(item, "from"), false, &binding->from);
+    read_patterns(reading, node_get(item, "to"), true, &binding->to);
     node_report_unused(item, config_send_keys, reading->problems);
 }
 

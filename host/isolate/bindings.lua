@@ -196,7 +196,7 @@ end
 local send = {}
 kinds.send = send
 
-local SEND_FIELDS = "from to cc bcc replyTo subject text html headers attachments inReplyTo references raw"
+local SEND_FIELDS = "from to cc bcc replyTo returnPath subject text html headers attachments inReplyTo references raw"
 
 -- A person: an address, "Anna <anna@corp.test>" or { name =, email = }, as mime.build takes it.
 local function person(at, value, field)
@@ -270,10 +270,10 @@ local function build(at, message, to, cc)
   }
 end
 
--- With raw, a whole message, only its recipients are to be said.
+-- With raw, a whole message, only its envelope is to be said.
 local function check_raw(at, message)
   for key in pairs(message) do
-    if key ~= "raw" and key ~= "to" and key ~= "from" then
+    if key ~= "raw" and key ~= "to" and key ~= "from" and key ~= "returnPath" then
       fail(at, "raw is a whole message; '%s' is part of it", shown(key))
     end
   end
@@ -291,7 +291,8 @@ function send.send(at, message)
     fail(at, "a message has 1 to %d recipients in to, cc and bcc, this one %d", RECIPIENTS_MAX, #recipients)
   end
   local raw = message.raw ~= nil and check_raw(at, message) or build(at, message, to, cc)
-  return ask(at, { recipients = recipients, raw = raw })
+  local return_path = message.returnPath ~= nil and check(at, message.returnPath, "string", "returnPath") or nil
+  return ask(at, { recipients = recipients, raw = raw, returnPath = return_path })
 end
 
 -- --- fetch ---------------------------------------------------------------------------------------

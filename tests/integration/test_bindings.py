@@ -222,6 +222,8 @@ def test_a_secret_that_is_none_is_told(rules, secrets, told):
     ({"limiters": {"L": {}}}, "expected {limit: 5, period: 1m}"),
     ({"limiters": {"L": {"limit": 5, "window": "1m"}}}, "window"),
     ({"key": {"TICKETS": "tickets"}}, "key"),
+    ({"send": {"EMAIL": {"from": ["*"]}}}, 'expected an address, or "*@example.com" for all of a domain'),
+    ({"send": {"EMAIL": {"to": ["anna"]}}}, 'or "*" for anybody'),
 ])
 def test_a_binding_that_is_none_is_told(rules, bindings, told):
     rules.script("work", "return { email = function() end }")
@@ -271,6 +273,22 @@ def test_a_raw_message_is_sent_as_it_is(bound, destination):
                                      b"Date: Mon, 01 Jan 2024 00:00:00 +0000\r\n\r\nBody\r\n")
 
 
+def test_bounces_come_to_the_return_path(bound, destination):
+    answer, mails = sent_by(bound, destination, """
+        return env.EMAIL:send { from = "support@gate.test", returnPath = "support+17@gate.test", to = "anna@dest.test",
+          text = "t" } ~= nil""", **{"from": ["support@gate.test"]})
+    assert answer == "true"
+    assert mails[0].sender == "support+17@gate.test"
+    assert email.message_from_bytes(mails[0].content)["From"] == "support@gate.test"
+
+
+def test_anybody_is_written_to_where_that_is_allowed(bound, destination):
+    gateway = bound('return env.EMAIL:send { from = "a@gate.test", to = "x@else.test", text = "t" } ~= nil',
+                    host={"destinations": ["anna@dest.test"]}, send={"EMAIL": {"to": ["*"]}})
+    assert ask(gateway) == "true"
+    assert destination.wait_for(1)[0].recipient == "x@else.test"
+
+
 def test_what_a_next_hop_refuses_for_now_stays_in_the_queue(bound, destination):
     destination.replies["anna@dest.test"] = "451 4.3.0 Not now"
     answer, _ = sent_by(bound, destination, """
@@ -308,6 +326,9 @@ NOT_SENT = [
     ('to = "anna@dest.test", raw = "From: a@gate.test\\n\\nx\\0y"', {}, "E_VALIDATION_ERROR"),
     ('to = "anna@dest.test", raw = "From: a@gate.test\\n\\n" .. ("x"):rep(5000)', {}, "E_VALIDATION_ERROR"),
     ('to = "no address", raw = "From: a@gate.test\\n\\n"', {}, "E_VALIDATION_ERROR"),
+    ('from = "a@gate.test", returnPath = "a@other.test", to = "anna@dest.test", text = "t"', {}, "returnPath: "),
+    ('from = "a@gate.test", returnPath = "", to = "anna@dest.test", text = "t"', {}, "returnPath: "),
+    ('from = "a@gate.test", returnPath = 5, to = "anna@dest.test", text = "t"', {}, "returnPath must be a string"),
     ('from = "a@gate.test", text = "t"', {}, "1 to 50 recipients in to, cc and bcc, this one 0"),
     ('from = "a@gate.test", to = "anna@dest.test"', {}, "give it a text, an html or a raw message"),
     ('from = "a@gate.test", to = "anna@dest.test", text = "t", body = 1', {}, "unknown field 'body'"),

@@ -174,7 +174,7 @@ local EmailBinding = {}
 
 ---Sends a message of the worker's own; once it returns the message is in the queue. `from` must be an
 ---address that the binding allows (default: of our domains), each recipient one it may write to (default:
----`destinations:`).
+---`destinations:`). What cannot be delivered comes back as a message (see `dsn`) to `returnPath`.
 ---@param message Email
 ---@return { messageId: string }
 function EmailBinding:send(message) end
@@ -187,6 +187,7 @@ function EmailBinding:send(message) end
 ---@field cc? Person|Person[]
 ---@field bcc? Person|Person[]
 ---@field replyTo? Person
+---@field returnPath? string Where bounces go: an address of the same domain as `from`, which it is by default.
 ---@field subject? string
 ---@field text? string
 ---@field html? string
@@ -194,7 +195,7 @@ function EmailBinding:send(message) end
 ---@field attachments? EmailAttachment[]
 ---@field inReplyTo? string "<id@host>"
 ---@field references? string|string[]
----@field raw? string A whole message, in place of all but `to`.
+---@field raw? string A whole message, in place of all but `to` and `returnPath`.
 
 ---@class EmailAttachment
 ---@field content string Its bytes.
