@@ -1,5 +1,7 @@
 #include "cli/run_trial.h"
 
+#include <string.h>
+
 #include "route.h"
 
 #include "base/task.h"
@@ -31,6 +33,70 @@ static json_t *json_reply(const struct reply *reply)
 {
     return json_pack("{s:i, s:s, s:o}", "code", reply->code, "enhanced", reply->enhanced,
                      "text", cli_json_bytes(str_of(reply->text)));
+}
+
+/* --- a forward --- */
+
+/* The values of a field, one per line; empty when there is none. */
+static struct str all_values(const struct header *header, struct str name,
+                             struct arena *arena)
+{
+    struct str values = {0};
+    const struct header_field *field;
+    size_t index = 0;
+    while ((field = header_next(header, name, &index)))
+        values = str_of(arena_printf(arena, "%.*s%s%.*s", STR_ARG(values),
+                                     values.length ? "\n" : "",
+                                     STR_ARG(header_unfold(field->value, arena))));
+    return values;
+}
+
+/* `set`: fields that are new or have another value. `removed`: names of those that are gone. Whether there are any. */
+static bool tell_changes(const struct header *before, const struct header *after,
+                         json_t *sent, struct arena *arena)
+{
+    json_t *set = json_object(), *removed = json_array();
+    for (size_t i = 0; i < after->count; i++) {
+        struct str name = after->fields[i].name, value = all_values(after, name, arena);
+        if (!str_equal(value, all_values(before, name, arena)))
+            json_object_set_new(set, arena_text(arena, name), cli_json_bytes(value));
+    }
+    for (size_t i = 0; i < before->count; i++)
+        if (header_count(after, before->fields[i].name) == 0)
+            json_array_append_new(removed, cli_json_bytes(before->fields[i].name));
+    bool is_changed = json_object_size(set) || json_array_size(removed);
+    json_object_set_new(sent, "set", set);
+    json_object_set_new(sent, "removed", removed);
+    return is_changed;
+}
+
+static struct str joined(const struct str *parts, size_t count, struct arena *arena)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += parts[i].length;
+    char *text = arena_alloc(arena, bytes + 1), *end = text;
+    for (size_t i = 0; i < count; i++) {
+        memcpy(end, parts[i].at, parts[i].length);
+        end += parts[i].length;
+    }
+    return (struct str){text, bytes};
+}
+
+/* What became of the message on its way: its header's changes, or a message of ours around it. Such a one has an id of
+ * its own, which no change of a header gives. */
+static void tell_forward(const struct message *message, struct str content, json_t *sent,
+                         struct arena *arena)
+{
+    struct str id_name = STR("Message-ID");
+    const struct header *before = &message->header;
+    struct header after;
+    header_parse(content, arena, &after);
+    bool is_wrapped =
+        !str_equal(all_values(before, id_name, arena), all_values(&after, id_name, arena));
+    json_object_set_new(sent, "wrapped", json_boolean(is_wrapped));
+    if (is_wrapped || tell_changes(before, &after, sent, arena))
+        json_object_set_new(sent, "raw", cli_json_bytes(content));
 }
 
 /* --- what is sent --- */
@@ -69,9 +135,16 @@ static void capture(void *arg, const struct delivery_request *request, struct ar
     if (str_equal(request->message_id, captured->trial->message->id)) {
         json_object_set_new(sent, "headers",
                             json_headers(request->parts[FORWARD_HEADERS], arena));
+        tell_forward(captured->trial->message,
+                     joined(request->parts + FORWARD_TOP_COUNT,
+                            request->part_count - FORWARD_TOP_COUNT, arena),
+                     sent, arena);
         json_array_append_new(captured->forwards, sent);
     } else {
         bool is_reply = request->reverse_path->is_null;
+        if (!is_reply)
+            json_object_set_new(sent, "returnPath",
+                                cli_json_bytes(request->reverse_path->text));
         json_object_set_new(sent, "raw", cli_json_bytes(request->parts[REPLY_CONTENT]));
         json_array_append_new(is_reply ? captured->replies : captured->sends, sent);
     }

@@ -8,7 +8,8 @@ local error, ipairs, pairs, setmetatable, tostring, type = error, ipairs, pairs,
 local Worker = {}
 Worker.__index = Worker
 
--- A message as it was sent: `to` (of the envelope), `raw`, `upstream`, and what mime.parse finds in it.
+-- A message as it was sent: `to` (of the envelope), `raw`, `upstream` and the like, and what mime.parse finds in
+-- it.
 local Sent = {
   __index = function(sent, key)
     return mime.parse(sent.raw)[key]
@@ -73,9 +74,10 @@ local function check_options(options)
   end
 end
 
-local function result_of(report)
-  for _, list in ipairs { report.replies, report.sends } do
+local function result_of(report, message)
+  for _, list in ipairs { report.forwards, report.replies, report.sends } do
     for _, sent in ipairs(list) do
+      sent.raw = sent.raw or message.raw -- a forward that changes nothing
       setmetatable(sent, Sent)
     end
   end
@@ -128,7 +130,7 @@ function Worker:email(message, options)
   if report.outcome == "broken" then
     error(report.error, 2)
   end
-  return result_of(report)
+  return result_of(report, message)
 end
 
 return function(name)

@@ -66,6 +66,17 @@ def test_run_plays_several_upstreams(scripts):
                                                         "b\ttrue\ttrue\tnil", "c\ttrue\tfalse\tnil"]
 
 
+def test_run_shows_what_a_forward_has_changed(scripts):
+    body = """message:forward("a@dest.test", {["X-A"] = "1"})
+        message:forward("b@dest.test", nil, {set = {["List-Id"] = "<b>"}, remove = {"Subject"}, rewriteFrom = true})
+        message:forward("c@dest.test", nil, {wrap = true})"""
+    plain, changed, wrapped = run(scripts, body)[1]["forwards"]
+    assert plain == {"to": "a@dest.test", "headers": {"X-A": "1"}, "set": {}, "removed": [], "wrapped": False}
+    assert changed["removed"] == ["Subject"] and "\r\n\r\nWe met.\r\n" in changed["raw"]
+    assert changed["set"] == {"From": '"anna via ben" <ben@gate.test>', "Reply-To": "anna@sender.test", "List-Id": "<b>"}
+    assert wrapped["wrapped"] and "message/rfc822" in wrapped["raw"] and "set" not in wrapped
+
+
 def test_run_gives_variables_and_bindings(scripts):
     body = """env.TICKETS:put("first", env.NAME, {metadata = {n = 1}})
         env.TICKETS:increment("last", 7)
@@ -315,6 +326,21 @@ def test_bindings_last_for_a_test(scripts):
             assert.equal("5", worker:email(fake.message(), { env = env() }).kv.COUNT.n)
           end)
         end""", script=script)
+    assert done.returncode == 0, done.stdout
+
+
+def test_what_was_sent_is_read_as_a_message(scripts):
+    script = worker("""message:forward("a@dest.test")
+        message:forward("b@dest.test", {}, {set = {Subject = "Grüße"}, rewriteFrom = true})
+        env.EMAIL:send {from = "a@gate.test", returnPath = "a+1@gate.test", to = "b@dest.test", text = "T"}""")
+    done = run_tests(scripts, """it("a", function()
+          local result = worker:email(fake.message { subject = "S" }, { env = { EMAIL = fake.send() } })
+          assert.equal("S", result.forwards[1].subject)
+          assert.equal("Grüße", result.forwards[2].subject)
+          assert.equal("Hello.\\n", result.forwards[2].text)
+          assert.equal("T\\n", result.sends[1].text)
+          assert.equal("a+1@gate.test", result.sends[1].returnPath)
+        end)""", script=script)
     assert done.returncode == 0, done.stdout
 
 

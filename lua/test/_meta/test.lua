@@ -62,14 +62,20 @@ function WorkerUnderTest:email(message, options) end
 ---@field headers table<string, string>
 ---@field body string
 
+---With what `mime.parse` finds in it, but for its headers.
 ---@class TestForward
 ---@field to string
----@field headers table<string, string> That were added.
+---@field headers table<string, string> That were added on top.
+---@field set? table<string, string> Fields that are new in it or have another value; From, if it was rewritten.
+---@field removed? string[] Fields that are gone.
+---@field wrapped boolean Whether it went as an attachment; then it has neither `set` nor `removed`.
+---@field raw string Without what was added on top.
 ---@field upstream? { code: integer, enhanced: string, text: string } As the test has had it say.
 
 ---With what `mime.parse` finds in it: subject, text, headers …
 ---@class TestSent : Mail
 ---@field to string The envelope's recipient.
+---@field returnPath? string The envelope's sender, of what is no reply.
 ---@field raw string
 ---@field upstream? { code: integer, enhanced: string, text: string } As the test has had it say.
 
