@@ -8,8 +8,7 @@ local error, ipairs, pairs, setmetatable, tostring, type = error, ipairs, pairs,
 local Worker = {}
 Worker.__index = Worker
 
--- A message as it was sent: `to` (of the envelope), `raw`, `upstream` and the like, and what mime.parse finds in
--- it.
+-- A message as it was sent: `to` (of the envelope), `raw`, `upstream` …, and what mime.parse finds in it.
 local Sent = {
   __index = function(sent, key)
     return mime.parse(sent.raw)[key]

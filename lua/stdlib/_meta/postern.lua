@@ -187,7 +187,7 @@ function EmailBinding:send(message) end
 ---@field cc? Person|Person[]
 ---@field bcc? Person|Person[]
 ---@field replyTo? Person
----@field returnPath? string Where bounces go: an address of the same domain as `from`, which it is by default.
+---@field returnPath? string Where bounces go: an address of the domain of `from`, which is the default.
 ---@field subject? string
 ---@field text? string
 ---@field html? string

@@ -66,7 +66,7 @@ function WorkerUnderTest:email(message, options) end
 ---@class TestForward
 ---@field to string
 ---@field headers table<string, string> That were added on top.
----@field set? table<string, string> Fields that are new in it or have another value; From, if it was rewritten.
+---@field set? table<string, string> Fields that are new or have another value; From, if it was rewritten.
 ---@field removed? string[] Fields that are gone.
 ---@field wrapped boolean Whether it went as an attachment; then it has neither `set` nor `removed`.
 ---@field raw string Without what was added on top.
