@@ -23,11 +23,13 @@
 #include "bench.h"
 #include "mail.h"
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "base/str.h"
 
-#define PATIENCE_MS 60000 /* without any event at all */
-#define CODE_COUNT  600
+#define PATIENCE_MS        60000 /* without any event at all */
+#define CODE_COUNT         600
+#define ENVELOPE_BYTES_MAX 2048
 
 enum step { GREETING, EHLO, ENVELOPE, CONTENT, QUIT };
 
@@ -49,7 +51,8 @@ static struct {
     size_t sessions, messages, per_connection;
     struct bench_mail *mails;
     size_t mail_count;
-    char envelope[2048];
+    char **envelopes; /* a recipient in each, in turn */
+    size_t recipient_count;
 
     int poll;
     size_t begun, ended, open; /* messages begun and ended, sessions open */
@@ -125,7 +128,7 @@ static void say_next_envelope(struct session *session)
     session->sent++;
     session->refusal = 0;
     session->begun_ns = bench_now_ns();
-    say(session, ENVELOPE, str_of(load.envelope), 3);
+    say(session, ENVELOPE, str_of(load.envelopes[load.begun % load.recipient_count]), 3);
 }
 
 static void say_content(struct session *session)
@@ -243,13 +246,29 @@ static void report(double seconds)
         bench_cpu_seconds());
 }
 
-static void set_envelope(const char *from, const char *to)
+/* `to` with the number in the place of "{}". */
+static char *envelope_new(const char *from, const char *to, size_t number)
 {
-    int length = snprintf(load.envelope, sizeof load.envelope,
-                          "MAIL FROM:<%s>\r\nRCPT TO:<%s>\r\nDATA\r\n", from, to);
+    struct buf text;
+    struct str rest = str_of(to);
+    ptrdiff_t place = str_find(rest, STR("{}"));
+    buf_init(&text, ENVELOPE_BYTES_MAX);
+    buf_printf(&text, "MAIL FROM:<%s> BODY=8BITMIME\r\nRCPT TO:<", from);
+    if (place >= 0) {
+        buf_printf(&text, "%.*s%zu", (int)place, to, number);
+        rest = str_from(rest, (size_t)place + 2);
+    }
     errno = 0;
-    if (length < 0 || (size_t)length >= sizeof load.envelope)
+    if (buf_append(&text, rest) < 0 || buf_append(&text, STR(">\r\nDATA\r\n\0")) < 0)
         bench_die("the addresses are too long");
+    return text.memory;
+}
+
+static void set_envelopes(const char *from, const char *to)
+{
+    load.envelopes = mem_zero(load.recipient_count, sizeof *load.envelopes);
+    for (size_t i = 0; i < load.recipient_count; i++)
+        load.envelopes[i] = envelope_new(from, to, i);
 }
 
 /* Into `load`; false: an option is unknown or lacks its value. */
@@ -264,6 +283,7 @@ static bool read_options(int argc, char **argv)
         {"corpus", required_argument, NULL, 'c'},
         {"from", required_argument, NULL, 'f'},
         {"to", required_argument, NULL, 't'},
+        {"recipients", required_argument, NULL, 'r'},
         {0},
     };
     const char *from = "anna@sender.test", *to = "ben@bench.test", *corpus = NULL;
@@ -294,10 +314,13 @@ static bool read_options(int argc, char **argv)
         case 't':
             to = optarg;
             break;
+        case 'r':
+            load.recipient_count = bench_number("recipients", optarg, 1);
+            break;
         default:
             return false;
         }
-    set_envelope(from, to);
+    set_envelopes(from, to);
     load.mails = corpus ? bench_mail_load(corpus, &load.mail_count)
                         : bench_mail_generate(bytes, &load.mail_count);
     return true;
@@ -308,6 +331,7 @@ int bench_load(int argc, char **argv)
     load.sessions = 40;
     load.messages = 10000;
     load.per_connection = 1;
+    load.recipient_count = 1;
     if (!read_options(argc, argv))
         return 2;
     errno = 0;
@@ -321,6 +345,9 @@ int bench_load(int argc, char **argv)
     run();
     report((double)(bench_now_ns() - begin_ns) / 1e9);
     bench_mail_free(load.mails, load.mail_count);
+    for (size_t i = 0; i < load.recipient_count; i++)
+        free(load.envelopes[i]);
+    free((void *)load.envelopes);
     free(load.latencies_us);
     close(load.poll);
     return load.by_code[250] == load.messages ? 0 : 1;

@@ -18,7 +18,7 @@
 static const char usage[] =
     "usage: postern-bench load --server IP:PORT [--sessions N] [--messages N]\n"
     "                          [--per-connection N] [--bytes N | --corpus DIRECTORY]\n"
-    "                          [--from ADDRESS] [--to ADDRESS]\n"
+    "                          [--from ADDRESS] [--to ADDRESS] [--recipients N]\n"
     "       postern-bench sink [--listen IP:PORT] [--delay-ms N]     until SIGTERM\n"
     "       postern-bench idle --server IP:PORT [--sessions N]       until stdin ends\n"
     "       postern-bench store --directory DIRECTORY [--messages N] [--bytes N]\n"
