@@ -17,6 +17,8 @@
 
 struct config;
 struct config_worker;
+struct outcome;
+struct passage;
 struct router;
 struct store_kv;
 struct trail;
@@ -67,6 +69,9 @@ struct binding_place {
     struct config *config; /* the snapshot */
     const struct config_worker *worker;
     struct trail *trail;
+    /* The message that it runs for, and the recipient; NULL: it runs for none. */
+    struct passage *passage;
+    const struct outcome *outcome;
 };
 
 /* Does it, or says in the answer why not. In a task. */

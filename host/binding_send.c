@@ -249,6 +249,16 @@ static void deliver_now(struct binding_request *request, const struct sent *sent
     }
 }
 
+/* For the row of the message that it was sent for. */
+static void note_action(const struct binding_request *request, const struct sent *sent)
+{
+    const struct binding_place *place = request->place;
+    struct str subject = header_value(&sent->header, STR("Subject"), request->arena);
+    for (size_t i = 0; place->passage && i < sent->recipient_count; i++)
+        route_note_action(place->passage, place->outcome, "send", sent->recipients[i].text,
+                          subject);
+}
+
 static void tell(struct binding_request *request, const struct sent *sent)
 {
     EVENT(request->place->trail, STATUS_MESSAGE_SENT, FIELD("from", sent->from.text),
@@ -266,6 +276,7 @@ void binding_send_send(struct binding_request *request)
     buf_init(&content, request->place->config->smtp.message_bytes_max);
     if (take_recipients(request, &sent) && take_content(request, &sent, &content) &&
         take_return_path(request, &sent) && sign(request, &sent)) {
+        note_action(request, &sent);
         if (request->place->router->queue)
             put_into_queue(request, &sent);
         else

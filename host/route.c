@@ -30,6 +30,7 @@ struct passage *passage_new(struct router *router, struct message *message)
     passage->trail = trail_new(message->arena, message->id);
     passage->recipients_max = UINT32_MAX;
     list_init(&passage->legs);
+    list_init(&passage->actions);
     return passage;
 }
 

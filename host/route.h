@@ -61,9 +61,10 @@ struct passage {
     size_t outcome_count;
     bool
         is_sender_known; /* SPF or DKIM says that the reverse-path is no lie: it may be written to */
-    struct list legs;   /* all that was sent for it, in order */
-    struct seal *seals; /* made so far */
-    struct str name;    /* route_ledger.c's; empty until it is asked for */
+    struct list legs;    /* all that was sent for it, in order */
+    struct list actions; /* what was to be sent: route_actions.c's */
+    struct seal *seals;  /* made so far */
+    struct str name;     /* route_ledger.c's; empty until it is asked for */
 };
 
 /* What becomes of the message for one recipient. */
@@ -130,7 +131,8 @@ struct forward_form {
     struct str headers; /* "X-…: …\r\n" lines that go on top; may be empty */
     struct str edited;  /* the header section instead of the message's own; or empty */
     struct str
-        wrapped; /* a whole message of ours instead, which has it attached; or empty */
+        wrapped;     /* a whole message of ours instead, which has it attached; or empty */
+    struct str told; /* the same for the activity log: "X-Ticket: 7; rewriteFrom" */
 };
 struct leg *route_forward(struct passage *passage, struct outcome *outcome,
                           const struct mailbox *destination,
@@ -163,6 +165,14 @@ void route_remember_sent(struct passage *passage);
 /* The replies of all recipients as one, with the notices queued that it makes necessary, or the ledger written. With
  * PRDR each recipient gets its own as well. */
 struct reply route_answer(struct passage *passage, struct smtp_transaction *transaction);
+
+/* Something is to be sent for this recipient: `what` ("forward", "reply", "send"), to whom, and what tells it from
+ * others, or nothing. Copied. */
+void route_note_action(struct passage *passage, const struct outcome *outcome,
+                       const char *what, struct str to, struct str detail);
+/* All of them, in their order: [{"do": "reply", "to": "anna@sender.test", "detail": "Re: Lunch"}, …], in the message's
+ * arena; later ones are left out past what the activity log keeps. The worker's secrets are not in it. */
+struct str route_actions_json(const struct passage *passage, const struct outcome *outcome);
 
 /* A row of the activity log for each recipient. */
 void route_record(struct passage *passage, const struct reply *answer);

@@ -63,6 +63,7 @@ static void record_one(const struct passage *passage, const struct outcome *outc
             .action = outcome->action,
             .status = str_of(status_of(passage, outcome, answer)),
             .reply = reply_line(outcome->reply.code ? &outcome->reply : answer, arena),
+            .actions = route_actions_json(passage, outcome),
             .trail = trail,
         });
 }

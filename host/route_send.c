@@ -275,6 +275,8 @@ struct leg *route_forward(struct passage *passage, struct outcome *outcome,
     const struct message *message = passage->message;
     const struct mailbox *recipient = &outcome->recipient->mailbox;
     struct mailbox reverse_path = rewritten_sender(passage, recipient, arena);
+    route_note_action(passage, outcome, "forward", destination->text,
+                      form ? form->told : STR(""));
     struct outgoing outgoing = {
         .outcome = outcome,
         .reverse_path = &reverse_path,

@@ -120,6 +120,13 @@ static struct str take_raw(const struct worker_passage *run, struct str raw,
                                                                            : id;
 }
 
+static struct str subject_of(struct str content, struct arena *arena)
+{
+    struct header header;
+    header_parse(content, arena, &header);
+    return header_value(&header, STR("Subject"), arena);
+}
+
 static void send_reply(struct worker_passage *run, struct str content, struct str id,
                        struct arena *arena, struct worker_answer *answer)
 {
@@ -145,6 +152,8 @@ static void send_reply(struct worker_passage *run, struct str content, struct st
         run->has_replied = false;
         return;
     }
+    route_note_action(passage, run->outcome, "reply", outgoing.destination->text,
+                      subject_of(content, arena));
     const struct leg *leg = route_send(passage, &outgoing, arena);
     answer->message_id = id;
     route_worker_answer(leg, arena, answer);
@@ -191,6 +200,8 @@ static struct binding_place place_of(const struct worker_passage *run)
     return (struct binding_place){.router = run->passage->router,
                                   .config = run->passage->config,
                                   .worker = run->worker,
+                                  .passage = run->passage,
+                                  .outcome = run->outcome,
                                   .trail = run->passage->trail};
 }
 

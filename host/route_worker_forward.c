@@ -17,6 +17,8 @@
 #define SECTION_BYTES_MAX ((size_t)32 * 1024 * 1024)
 /* Of a message of ours around another one. */
 #define WRAPPING_BYTES    ((size_t)64 * 1024)
+/* Of what the activity log is told about its form. */
+#define TOLD_BYTES_MAX    ((size_t)1024)
 
 /* One forward() under way. */
 struct forwarding {
@@ -253,6 +255,31 @@ static bool wrap(struct forwarding *forwarding)
     return true;
 }
 
+/* What the script asked for, for the activity log. */
+static struct str told_as(const struct forwarding *forwarding)
+{
+    const struct worker_forward *asked = forwarding->asked;
+    struct buf told;
+    buf_init(&told, TOLD_BYTES_MAX);
+    for (size_t i = 0; i < asked->header_count; i++)
+        buf_printf(&told, "%.*s: %.*s; ", STR_ARG(asked->headers[i].name),
+                   STR_ARG(asked->headers[i].value));
+    for (size_t i = 0; i < asked->set_count; i++)
+        buf_printf(&told, "set %.*s: %.*s; ", STR_ARG(asked->set[i].name),
+                   STR_ARG(asked->set[i].value));
+    for (size_t i = 0; i < asked->remove_count; i++)
+        buf_printf(&told, "remove %.*s; ", STR_ARG(asked->remove[i]));
+    if (asked->rewrites_from)
+        buf_printf(&told, "rewriteFrom %.*s; ", STR_ARG(forwarding->from.text));
+    if (asked->wraps)
+        buf_printf(&told, "wrap %.*s; ", STR_ARG(forwarding->from.text));
+    struct str text = buf_view(&told);
+    if (text.length)
+        text = arena_str(forwarding->arena, str_part(text, 0, text.length - 2));
+    buf_free(&told);
+    return text;
+}
+
 static void send_on(struct forwarding *forwarding, struct outcome *outcome)
 {
     struct passage *passage = forwarding->passage;
@@ -262,7 +289,8 @@ static void send_on(struct forwarding *forwarding, struct outcome *outcome)
         return;
     const struct forward_form form = {.headers = buf_view(&forwarding->lines),
                                       .edited = buf_view(&forwarding->section),
-                                      .wrapped = buf_view(&forwarding->wrapped)};
+                                      .wrapped = buf_view(&forwarding->wrapped),
+                                      .told = told_as(forwarding)};
     const struct leg *leg =
         route_forward(passage, outcome, &forwarding->destination, &form, forwarding->arena);
     forwarding->answer->message_id = passage->message->id;

@@ -23,6 +23,10 @@ void log_print_attempt(const struct store_attempt *attempt, size_t number,
 void log_print_story(const struct store_activity_row *row, struct arena *arena);
 void log_print_json(const struct store_activity_row *row, struct arena *arena);
 
+/* What was sent, for people: "forward to ben@dest.test, reply to anna@sender.test (Re: Lunch)"; empty: nothing, or it is
+ * not known. */
+struct str log_actions(struct str actions, struct arena *arena);
+
 /* The subject as people read it. */
 struct str log_subject(const struct store_activity *activity, struct arena *arena);
 

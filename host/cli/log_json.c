@@ -60,6 +60,13 @@ static void put_message(json_t *json, const struct store_activity *activity,
                                                   : json_null());
 }
 
+/* As the store has it, or null. */
+static void put_kept_json(json_t *json, const char *key, struct str text)
+{
+    json_t *value = json_loadb(text.at, text.length, 0, NULL);
+    json_object_set_new(json, key, value ? value : json_null());
+}
+
 static void put_decision(json_t *json, const struct store_activity *activity)
 {
     put(json, "rule", activity->rule);
@@ -69,6 +76,7 @@ static void put_decision(json_t *json, const struct store_activity *activity)
     put(json, "worker_outcome", activity->worker_outcome);
     put(json, "status", activity->status);
     put(json, "reply", activity->reply);
+    put_kept_json(json, "actions", activity->actions);
 }
 
 void log_print_json(const struct store_activity_row *row, struct arena *arena)
@@ -80,8 +88,7 @@ void log_print_json(const struct store_activity_row *row, struct arena *arena)
     put_message(json, activity, arena);
     put_decision(json, activity);
     json_object_set_new(json, "attempts", attempts_json(row));
-    json_t *trail = json_loadb(activity->trail.at, activity->trail.length, 0, NULL);
-    json_object_set_new(json, "trail", trail ? trail : json_null());
+    put_kept_json(json, "trail", activity->trail);
     json_dumpf(json, stdout, JSON_COMPACT);
     puts("");
     json_decref(json);

@@ -134,6 +134,7 @@ static void print_decision(const struct store_activity *activity, struct arena *
 {
     print_field("rule", activity->rule, arena);
     print_field("action", activity->action, arena);
+    print_field("sent", log_actions(activity->actions, arena), arena);
     if (activity->worker.length)
         printf("%-12s%s (%s): %s\n", "worker", printable(activity->worker, arena),
                printable(activity->worker_version, arena),

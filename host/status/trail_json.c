@@ -1,11 +1,10 @@
 #include "status/trail_json.h"
 
-#include "base/buf.h"
 #include "mail/utf8.h"
 
 #define TEXT_BYTES_MAX ((size_t)1000)
 
-static void write_text(struct buf *out, struct str text)
+void trail_json_text(struct buf *out, struct str text)
 {
     text = utf8_cut(text, TEXT_BYTES_MAX);
     bool is_utf8 = utf8_is_valid(text);
@@ -34,7 +33,7 @@ static void write_entry(struct buf *out, const struct trail_entry *entry)
         if (field->is_number)
             buf_printf(out, "%lld", field->number);
         else
-            write_text(out, field->text);
+            trail_json_text(out, field->text);
     }
     buf_append(out, STR("}"));
 }

@@ -145,7 +145,7 @@ static int write_row(struct store_database *database, const struct store_activit
     struct store_query query = store_query_begin(
         database,
         "INSERT INTO activity(" STORE_ACTIVITY_COLUMNS ")"
-        " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT(message_id, recipient) DO UPDATE SET sender = excluded.sender,"
         " subject = excluded.subject, header_message_id = excluded.header_message_id,"
         " client = excluded.client, helo = excluded.helo, spf = excluded.spf,"
@@ -153,7 +153,7 @@ static int write_row(struct store_database *database, const struct store_activit
         " rule = excluded.rule, worker = excluded.worker,"
         " worker_version = excluded.worker_version,"
         " worker_outcome = excluded.worker_outcome, action = excluded.action,"
-        " reply = excluded.reply, trail = excluded.trail,"
+        " reply = excluded.reply, actions = excluded.actions, trail = excluded.trail,"
         " status = CASE WHEN activity.sender IS NULL AND excluded.status = 'queued'"
         " THEN activity.status ELSE excluded.status END,"
         " time_ms = excluded.time_ms, bytes = excluded.bytes,"

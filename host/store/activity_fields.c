@@ -1,7 +1,8 @@
 #include "activity_fields.h"
 
-#define TEXT_MAX  1000
-#define TRAIL_MAX 32768
+#define TEXT_MAX    1000
+#define ACTIONS_MAX 8192
+#define TRAIL_MAX   32768
 
 #define ROW(member)                                                                        \
     {                                                                                      \
@@ -13,7 +14,7 @@
     }
 
 const struct store_fields store_activity_fields = {
-    19,
+    20,
     {ROW(message_id),
      ROW(recipient),
      ROW(from),
@@ -32,6 +33,7 @@ const struct store_fields store_activity_fields = {
      ROW(action),
      ROW(status),
      ROW(reply),
+     {offsetof(struct store_activity, actions), ACTIONS_MAX, true},
      {offsetof(struct store_activity, trail), TRAIL_MAX, true}}};
 
 const struct store_fields store_attempt_fields = {

@@ -26,7 +26,7 @@ extern const struct store_fields store_attempt_fields;
 #define STORE_ACTIVITY_COLUMNS                                                             \
     "message_id, recipient, sender, subject, header_message_id, client, helo, spf, dkim,"  \
     " dmarc, arc, rule, worker, worker_version, worker_outcome, action, status, reply,"    \
-    " trail, time_ms, bytes, spam_score"
+    " actions, trail, time_ms, bytes, spam_score"
 #define STORE_ATTEMPT_COLUMNS                                                              \
     "message_id, recipient, destination, peer, tls, reply, failure_class, status, "        \
     "time_ms,"                                                                             \

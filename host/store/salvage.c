@@ -118,20 +118,36 @@ struct transfer {
     uint64_t rows;
 };
 
-/* As many placeholders as the table has columns. */
+/* "a", "b", …: the columns as the new table has them, since a damaged one may call them otherwise. It may have more than the
+ * one set aside: what a later step adds comes last. NULL without memory; sqlite3_free. */
+static char *list_columns(sqlite3 *handle, const char *table, int count)
+{
+    sqlite3_stmt *statement = NULL;
+    char *sql = sqlite3_mprintf("SELECT * FROM \"%w\"", table);
+    if (sql)
+        sqlite3_prepare_v2(handle, sql, -1, &statement, NULL);
+    sqlite3_free(sql);
+    sqlite3_str *list = sqlite3_str_new(handle);
+    for (int i = 0; i < count && i < sqlite3_column_count(statement); i++)
+        sqlite3_str_appendf(list, "%s\"%w\"", i ? ", " : "",
+                            sqlite3_column_name(statement, i));
+    sqlite3_finalize(statement);
+    return sqlite3_str_finish(list);
+}
+
 static int prepare_insert(struct transfer *transfer, const char *table)
 {
-    char *sql = sqlite3_mprintf("INSERT OR IGNORE INTO \"%w\" VALUES(?", table);
-    for (int i = 1; sql && i < transfer->columns; i++) {
-        char *longer = sqlite3_mprintf("%s, ?", sql);
-        sqlite3_free(sql);
-        sql = longer;
-    }
-    char *whole = sql ? sqlite3_mprintf("%s)", sql) : NULL;
-    int code =
-        whole ? sqlite3_prepare_v2(transfer->to->handle, whole, -1, &transfer->insert, NULL)
-              : SQLITE_NOMEM;
-    sqlite3_free(sql);
+    sqlite3 *handle = transfer->to->handle;
+    sqlite3_str *sql = sqlite3_str_new(handle);
+    char *columns = list_columns(handle, table, transfer->columns);
+    sqlite3_str_appendf(sql, "INSERT OR IGNORE INTO \"%w\"(%s) VALUES(?", table, columns);
+    for (int i = 1; i < transfer->columns; i++)
+        sqlite3_str_appendall(sql, ", ?");
+    sqlite3_str_appendall(sql, ")");
+    char *whole = sqlite3_str_finish(sql);
+    int code = whole ? sqlite3_prepare_v2(handle, whole, -1, &transfer->insert, NULL)
+                     : SQLITE_NOMEM;
+    sqlite3_free(columns);
     sqlite3_free(whole);
     return code;
 }

@@ -60,6 +60,7 @@ static const char *const activity_steps[] = {
     " time_ms INTEGER NOT NULL, destination TEXT, peer TEXT, tls TEXT, reply TEXT,"
     " failure_class TEXT, status TEXT, duration_ms INTEGER);"
     "CREATE INDEX attempt_row ON attempt(message_id, recipient);",
+    "ALTER TABLE activity ADD COLUMN actions TEXT;",
 };
 
 /* kv.db. The value comes last: who lists keys reads none of it. `expires_s` 0: never. */

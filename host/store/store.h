@@ -174,8 +174,9 @@ struct store_activity {
     struct str rule, worker, worker_version, worker_outcome, action;
     struct str
         status; /* forwarded, queued, handled, dropped, rejected, deliveryFailed, error */
-    struct str reply; /* what the sender was told */
-    struct str trail; /* the stages with their times, as JSON */
+    struct str reply;   /* what the sender was told */
+    struct str actions; /* what was sent for it, as JSON */
+    struct str trail;   /* the stages with their times, as JSON */
 };
 struct store_attempt {
     struct str message_id, recipient; /* of the row */

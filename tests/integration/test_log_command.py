@@ -54,6 +54,7 @@ def test_a_row_tells_all_there_is(rules, gateway, destination):
     assert (row["rule"], row["action"], row["status"]) == ("Ben's", "forward", "forwarded")
     assert (row["helo"], row["client"], row["message_id"]) == ("client.sender.test", "127.0.0.1", "<1@sender.test>")
     assert row["bytes"] == len(TEXT.format(SUBJECT)) and row["reply"].startswith("250 2.0.0")
+    assert row["actions"] == [{"do": "forward", "to": "ben@dest.test"}]
     attempt, = row["attempts"]
     assert (attempt["status"], attempt["destination"], attempt["class"]) == ("delivered", "ben@dest.test", "")
     assert attempt["reply"] == "250 2.0.0 Taken" and str(destination.port) in attempt["peer"]

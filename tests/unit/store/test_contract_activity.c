@@ -24,6 +24,7 @@ static void add_row(const char *message_id, const char *status, uint64_t time_ms
                                       .action = STR("forward"),
                                       .status = str_of(status),
                                       .reply = STR("250 2.0.0 ok"),
+                                      .actions = STR("[{}]"),
                                       .trail = STR("[]")};
     store_activity_add(fixture.store, &activity);
 }
@@ -71,6 +72,7 @@ STORE_TEST(a_row_is_read_as_it_was_given)
     assert_str(row->action, "forward");
     assert_str(row->status, "forwarded");
     assert_str(row->reply, "250 2.0.0 ok");
+    assert_str(row->actions, "[{}]");
     assert_str(row->trail, "[]");
 }
 
