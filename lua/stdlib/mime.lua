@@ -4,12 +4,14 @@
 --   print(mail.subject, mail.from.address, mail.text)
 --   for _, file in ipairs(mail.attachments) do print(file.filename, file.type, file.size) end
 --   local raw = mime.build { from = "a@corp.test", to = "b@corp.test", subject = "Hi", text = "Hello" }
+--   local post = mime.edit(message.raw, { remove = { "DKIM-Signature" }, set = { From = "list@corp.test" } })
 --
 -- No message is too broken to be parsed; what was odd is in mail.problems. Properties are worked out when
 -- they are first asked for, so a large message costs what is read of it. Text is UTF-8 with "\n" line ends.
 local _, native = ...
 local address = require "mime_address"
 local build = require "mime_build"
+local edit = require "mime_edit"
 local html_text = require("html").toText
 local text_of = require "mime_text"
 local time = require "time"
@@ -403,7 +405,7 @@ function open_message(node, raw)
   return setmetatable(mail, lazy(mail_properties, found))
 end
 
-local mime = { build = build }
+local mime = { build = build, edit = edit }
 
 function mime.parse(raw)
   if type(raw) ~= "string" then

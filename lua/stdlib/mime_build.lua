@@ -4,6 +4,7 @@
 -- table gives the same bytes.
 local _, native = ...
 local address = require "mime_address"
+local write = require "mime_field" "mime.build"
 local time = require "time"
 
 local find, sub, gsub = string.find, string.sub, string.gsub
@@ -14,13 +15,7 @@ local CONTENT_BYTES_MAX = 32 * 1024 * 1024
 local FILENAME_BYTES_MAX = 255
 local REFERENCES_KEPT = 20
 
-local function fail(text, ...)
-  native.raise("mime.build: " .. text:format(...))
-end
-
-local function check(value, kind, what)
-  return native.check("mime.build: " .. what, value, kind)
-end
+local check, fail, field, unstructured = write.check, write.fail, write.field, write.unstructured
 
 local function check_keys(given, known, what)
   for key in pairs(given) do
@@ -48,27 +43,6 @@ local OWN_HEADERS = keys("from sender to cc bcc reply-to subject in-reply-to ref
   .. " mime-version content-type content-transfer-encoding content-disposition content-id")
 
 -- --- header fields -------------------------------------------------------------------------------
-
-local function field(lines, name, value)
-  local line = native.mime_field(name, value)
-  if not line then
-    fail("the header %s is longer than 8000 bytes, or has a line end or a word that is too long",
-      gsub(sub(name, 1, 80), "%c", "?"))
-  end
-  lines[#lines + 1] = line
-end
-
--- Text for people: in encoded words where it has to be.
-local function unstructured(lines, name, value)
-  check(value, "string", name)
-  if find(value, "[%z\1-\8\10-\31\127]") then
-    fail("%s has a line end or another control character", name)
-  elseif not native.mime_is_utf8(value) then
-    fail("%s is not UTF-8", name)
-  end
-  local must_encode = find(value, "[\128-\255]") or find(value, "=?", 1, true) or find(value, ("%S"):rep(75))
-  field(lines, name, must_encode and native.mime_encode_words(value) or value)
-end
 
 local function message_id(value, what)
   local id = match(check(value, "string", what), "^%s*(<[!-;=?-~]+>)%s*$")
@@ -104,20 +78,15 @@ end
 local function own_headers(lines, headers)
   local names = {}
   for name, value in pairs(check(headers, "table", "headers")) do
-    check(name, "string", "a header's name")
-    if not find(name, "^[!-9;-~]+$") then
-      fail("'%s' is no header name", (gsub(sub(name, 1, 80), "%c", "?")))
-    elseif OWN_HEADERS[name:lower()] then
+    write.check_name(name)
+    if OWN_HEADERS[name:lower()] then
       fail("the header %s is written by mime.build itself; give it as a field of the message", name)
     end
     names[#names + 1] = name
   end
   table.sort(names)
   for _, name in ipairs(names) do
-    local value = headers[name]
-    for _, one in ipairs(type(value) == "table" and value or { value }) do
-      unstructured(lines, name, type(one) == "number" and tostring(one) or one)
-    end
+    write.values(lines, name, headers[name])
   end
 end
 

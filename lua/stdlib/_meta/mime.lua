@@ -21,6 +21,20 @@ function mime.parse(raw) end
 ---@return string
 function mime.build(message) end
 
+---The message with other header fields, its body as it is. Fields that describe the body (MIME-Version and
+---Content-…) stay; of those that a message has once, the first stays.
+---@param raw string
+---@param changes MailChanges
+---@return string
+function mime.edit(raw, changes) end
+
+---Names compare without case; one that ends with "-", as "List-", stands for all that begin so.
+---@class MailChanges
+---@field keep? string[] Only these stay.
+---@field remove? string[] These go.
+---@field set? table<string, MailAddresses|number|(string|number)[]> New fields, in place of those of that
+---name. From, Sender, Reply-To, To and Cc are addresses; all else is text.
+
 ---A message, which is the root of its tree of parts too.
 ---@class Mail : MailPart
 ---@field subject string Decoded, in one line; "" if there is none.
