@@ -22,6 +22,7 @@ usage() {
 ./do run [ARGUMENT...]   build, and serve rules/ on this machine only: nothing is delivered, all is captured
 ./do test                build twice (release; ASan and UBSan), lint, run every test; the last line is the sum
 ./do lint                formatting, static analysis, the include rule
+./do docs                the reference pages of docs/, from the annotations and the option tables
 ./do bench [--smoke]     speed and memory between a load generator and a sink; figures in build/bench.json
 ./do torture [MODE...]   hosts killed, disks that fail, damage: the last line counts what was promised, arrived, was lost
 ./do fuzz [TARGET...]    each fuzz target for FUZZ_SECONDS (60)
@@ -151,6 +152,12 @@ do_lint() {
     tests/lint/run build/dev
 }
 
+do_docs() {
+    need_packages "${build_packages[@]}" python3
+    build release postern
+    /usr/bin/python3 docs/generate.py build/release/postern
+}
+
 do_fuzz() {
     need_packages "${build_packages[@]}" "${fuzz_packages[@]}"
     build fuzz
@@ -184,7 +191,7 @@ do_test() {
 
 verb=${1:-}
 case $verb in
-run | test | lint | bench | torture | fuzz)
+run | test | lint | docs | bench | torture | fuzz)
     shift
     "do_$verb" "$@"
     ;;

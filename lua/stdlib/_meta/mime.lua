@@ -1,5 +1,5 @@
 ---@meta mime
--- `local mime = require "mime"`: messages read and written. Text is UTF-8 with "\n" line ends.
+-- Messages read and written. Text is UTF-8 with "\n" line ends.
 
 ---@class mime
 local mime = {}

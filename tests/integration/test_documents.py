@@ -1,0 +1,272 @@
+"""What README and docs/ say is so: every block of code there is run as it stands, and every page leads somewhere."""
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import textwrap
+
+import pytest
+from documents import ALL, PAGES, TESTS, blocks_of, commands_of, is_like, lay_out, lua_cells, write_part
+from gateway import BINARY, ROOT, Gateway, Rules, postern
+
+# What cannot be run here, and why.
+NOT_RUN = {
+    "js": "the hosted service's language: shown for comparison",
+    "text": "drawings and words of SMTP: nothing that could be run",
+}
+README = ROOT / "README.md"
+
+
+def ids(value):
+    return str(value) if not isinstance(value, pathlib.Path) else value.stem
+
+
+
+# --- every block is known ---
+
+
+def test_every_block_is_run_or_says_why_not():
+    for block in ALL:
+        is_run = (block.file or block.part_of or block.language in ("lua", "console"))
+        assert is_run or block.language in NOT_RUN, f"{block}: what is this?"
+
+
+def test_every_script_has_a_test():
+    for page in PAGES:
+        if page == README:
+            continue
+        files = {block.file for block in blocks_of(page)}
+        tests = {f"scripts/{path.name}" for path in (TESTS / page.stem).glob("*_test.lua")}
+        for file in filter(None, files):
+            if re.fullmatch(r"scripts/\w+\.lua", file) and not file.endswith("_test.lua"):
+                assert file.replace(".lua", "_test.lua") in files | tests, f"{page.name}: {file} has no test"
+        assert all(test.replace("_test.lua", ".lua") in files for test in tests), page.name
+
+
+# --- scripts ---
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != README and
+                                  any(block.file and block.file.endswith("_test.lua") or block.language == "lua"
+                                      for block in blocks_of(page))], ids=ids)
+def test_scripts_pass_their_tests(page, tmp_path):
+    lay_out(page, tmp_path)
+    if not list((tmp_path / "scripts").glob("*_test.lua")):
+        pytest.skip("this page has lines only")
+    done = postern("test", tmp_path / "scripts")
+    assert done.returncode == 0, done.stdout
+
+
+# What lines of a handler find: every module, and bindings of these names.
+MODULES = "address base64 crypto dsn html json mime re template time url"
+SNIPPET_TEST = """
+local lines = load_worker "lines_%(number)d"
+it("line %(line)d", function()
+  local mail = {
+    from = "anna@sender.test", to = "support+fast@example.com", subject = "Order 4711", text = "Hello.\\n",
+    spamScore = 0.5, captures = { id = "4711" }, client = { ip = "192.0.2.7", helo = "mx.sender.test" },
+    attachments = { { filename = "a.pdf", type = "application/pdf", content = "%%PDF" } },
+  }
+  local result = lines:email(fake.message(mail), { env = {
+    TEAM = "team@corp.test", TOKEN = "secret",
+    TICKETS = fake.kv { last = 16 }, PER_SENDER = fake.limiter { limit = 5, period = 60 },
+    EMAIL = fake.send(), API = fake.fetch { ["https://api.example.com/v1"] = '{"ok":true}',
+      ["POST https://api.example.com/v1"] = '{"ok":true}' },
+  } })
+  assert.equal("%(outcome)s", result.outcome, result.error)
+end)
+"""
+
+
+def write_lines(folder, number, line, code, outcome="ok"):
+    """A handler of the lines, which stand in it where they stand in the page; and its test."""
+    requires = " ".join(f'local {name} = require "{name}"' for name in MODULES.split())
+    script = f"{requires} return {{ email = function(message, env, ctx) {code}\nend }}\n"
+    (folder / f"lines_{number}.lua").write_text(script)
+    (folder / f"lines_{number}_test.lua").write_text(
+        SNIPPET_TEST % {"number": number, "line": line, "outcome": outcome})
+
+
+def run_lines(folder):
+    done = postern("test", folder)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if any(b.is_snippet() for b in blocks_of(page))], ids=ids)
+def test_lines_of_handlers_run(page, tmp_path):
+    for number, block in enumerate(block for block in blocks_of(page) if block.is_snippet()):
+        write_lines(tmp_path, number, block.line, block.code, block.outcome)
+    run_lines(tmp_path)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if lua_cells(page)], ids=ids)
+def test_lines_of_tables_run(page, tmp_path):
+    for number, (line, code) in enumerate(lua_cells(page)):
+        is_statement = re.match(r"(local|if|for|return|error|print)\b|\w+ = |[\w.]*(log|message|ctx|env)[\w.]*[.:]\w+ ?[({\"]", code)
+        if code.startswith("return {"):  # a worker of its own
+            code = f"local worker = (function() {code} end)() worker.email(message, env, ctx)"
+        elif not is_statement:
+            code = f"local _ = {code}"
+        outcome = "rejected" if "setReject" in code else "ok"
+        write_lines(tmp_path, number, line, code, outcome)
+    run_lines(tmp_path)
+
+
+# --- rules and host.yaml ---
+
+
+def check(rules):
+    done = postern("check", rules, env={**os.environ, "TOKEN": "x", "CHAT_KEY": "x"})
+    assert (done.returncode, [line for line in done.stderr.splitlines() if "ASan" not in line]) == (0, []), done.stderr
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if any(
+    block.file and block.file.startswith("rules/") for block in blocks_of(page))], ids=ids)
+def test_files_of_rules_are_right(page, tmp_path):
+    check(lay_out(page, tmp_path) / "rules")
+
+
+@pytest.mark.parametrize("block", [block for block in ALL if block.part_of], ids=ids)
+def test_parts_of_rules_are_right(block, tmp_path):
+    check(write_part(block, tmp_path))
+
+
+# --- the shell ---
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if any(
+    block.language == "console" for block in blocks_of(page))], ids=ids)
+def test_commands_print_what_is_shown(page, tmp_path):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/postern").symlink_to(pathlib.Path(BINARY).resolve())
+    folder = tmp_path / "page"
+    folder.mkdir()
+    lay_out(page, folder)
+    environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "TOKEN": "x"}
+    for block in blocks_of(page):
+        for command, shown in commands_of(block) if block.language == "console" else []:
+            done = subprocess.run(["bash", "-c", command], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
+                                  capture_output=True, text=True, timeout=60, check=False)
+            errors = [line for line in done.stderr.splitlines() if "ASan" not in line]
+            printed = done.stdout + "\n".join(errors)
+            assert is_like(shown, printed), f"{block}: {command}\n{printed}"
+
+
+# --- README, whose steps are indented ---
+
+MESSAGE = b"From: a@sender.test\nTo: first@example.com\nSubject: %s\nMessage-ID: <1@sender.test>\n\nhello\n"
+
+
+def step(begin, end):
+    text = README.read_text().split(begin, 1)[1].split(end, 1)[0]
+    return textwrap.dedent(text.strip("\n"))
+
+
+def run(script, subject, recipient):
+    done = postern("run", script, "--from", "a@sender.test", "--to", recipient, stdin=MESSAGE % subject)
+    return json.loads(done.stdout)
+
+
+def test_the_first_example_forwards_and_answers(tmp_path):
+    report = run(lay_out(README, tmp_path) / "scripts/hello.lua", b"hi", "support@example.com")
+    assert report["outcome"] == "ok"
+    assert [forward["to"] for forward in report["forwards"]] == ["team@corp.test"]
+    assert report["forwards"][0]["headers"] == {"X-Desk": "support"}
+    assert [reply["to"] for reply in report["replies"]] == ["a@sender.test"]
+
+
+def test_the_rule_of_step_two_can_be_added(tmp_path):
+    rule = step("reloads by itself.", "\n3. ")
+    shutil.copytree(ROOT / "rules", tmp_path / "rules")
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
+    path = tmp_path / "rules/example.com.yaml"
+    path.write_text(path.read_text().replace("\nrules:\n", f"\nrules:\n  {rule}\n", 1))
+    (tmp_path / "scripts/examples/hello.lua").write_text(step("Write `scripts/examples/hello.lua`:", "\n4. "))
+    check(tmp_path / "rules")
+    done = postern("explain", "first@example.com", tmp_path / "rules")
+    assert "worker hello" in done.stdout
+
+
+@pytest.mark.parametrize(("subject", "outcome"), [(b"hi", "ok"), (b"buy now", "rejected")])
+def test_the_script_of_step_three_does_what_is_said(tmp_path, subject, outcome):
+    script = tmp_path / "hello.lua"
+    script.write_text(step("Write `scripts/examples/hello.lua`:", "\n4. "))
+    report = run(script, subject, "first@example.com")
+    assert report["outcome"] == outcome
+    if outcome == "ok":
+        assert report["forwards"][0]["to"] == "me@mail.test"
+        assert report["forwards"][0]["headers"] == {"X-Seen-By": "hello"}
+        assert "hi" in report["log"][0]["text"]
+    else:
+        assert report["rejectReason"] == "no advertisements, please"
+        assert report["smtpReply"]["code"] == 550
+
+
+def test_the_command_of_step_four_is_answered_as_said(tmp_path):
+    """Against a server on a port of its own, which the command names in addition."""
+    rules = Rules(tmp_path, host={"dev_listen": "127.0.0.1:0"})
+    rules.domain("example.com", {"to": "first@", "worker": "hello"})
+    rules.script("hello", step("Write `scripts/examples/hello.lua`:", "\n4. "))
+    command = step("4. Send it a message:", "\n   The reply says")
+    gateway = Gateway(rules, "dev")
+    try:
+        def send(command):
+            named = command.replace("build/release/postern", BINARY) + f" --server 127.0.0.1:{gateway.port}"
+            done = subprocess.run(["bash", "-c", named], capture_output=True, text=True, timeout=60, check=False)
+            return done.stdout + done.stderr
+        assert "250" in send(command)
+        assert any("X-Seen-By: hello" in path.read_text() for path in (rules.state / "outbox").glob("*.eml"))
+        answer = send(command.replace("Subject: hi", "Subject: buy now"))
+        assert "550" in answer and "no advertisements, please" in answer
+    finally:
+        gateway.stop()
+
+
+# --- what pages name ---
+
+
+def known_commands():
+    done = postern("--help")
+    return set(re.findall(r"^  postern ([a-z]+)", done.stdout, re.MULTILINE))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_every_subcommand_that_is_named_exists(page):
+    named = set(re.findall(r"(?:`|\$ )(?:build/release/)?postern ([a-z]+)", page.read_text()))
+    assert named <= known_commands()
+
+
+def anchors_of(page):
+    titles = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_links_lead_somewhere(page):
+    text = re.sub(r"`[^`\n]*`", "", re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL))
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("https://"):
+            continue
+        name, _, anchor = target.partition("#")
+        path = (page.parent / name).resolve() if name else page
+        assert path.exists(), f"{page.name}: {target}"
+        assert not anchor or anchor in anchors_of(path), f"{page.name}: {target}"
+
+
+# --- what is generated ---
+
+
+def test_reference_pages_are_as_they_would_be_written_now():
+    done = subprocess.run(["/usr/bin/python3", ROOT / "docs/generate.py", BINARY, "--check"], capture_output=True,
+                          text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr + "run ./do docs"
+
+
+def test_every_error_code_is_in_the_guide():
+    sources = [path for folder in ("host", "lua/stdlib") for path in (ROOT / folder).rglob("*.[cl]*")]
+    code = re.compile(r'"(E_[A-Z_]+)"')
+    raised = {name for path in sources for name in code.findall(path.read_text(errors="replace"))}
+    told = set(re.findall(r"^\| `(E_[A-Z_]+)`", (ROOT / "docs/worker-guide.md").read_text(), re.MULTILINE))
+    assert told == raised
