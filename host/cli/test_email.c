@@ -81,18 +81,20 @@ static int set_bindings(struct config_worker *worker, const json_t *list,
     return 0;
 }
 
-/* What is in a namespace before its first message: { space: { key: value } } */
+/* What is in a namespace before its first message: { space: { key: { value, metadata? } } } */
 static int fill_namespaces(const struct test_workers *workers, json_t *spaces,
                            struct err *err)
 {
     const char *space, *key;
-    json_t *pairs, *value;
+    json_t *pairs, *kept;
     json_object_foreach(spaces, space, pairs)
     {
         struct store_kv *kv = bindings_memory(workers->bindings, err);
-        json_object_foreach(pairs, key, value)
+        json_object_foreach(pairs, key, kept)
         {
-            struct store_kv_pair pair = {.key = str_of(key), .value = text_of(pairs, key)};
+            struct store_kv_pair pair = {.key = str_of(key),
+                                         .value = text_of(kept, "value"),
+                                         .metadata = text_of(kept, "metadata")};
             if (!kv || store_kv_put(kv, str_of(space), &pair) < 0)
                 return err_set(err, -EIO, "KV: \"%s\" cannot be kept", key);
         }

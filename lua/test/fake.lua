@@ -1,4 +1,5 @@
 -- What tests make up: messages, and the time.
+local json = require "json"
 local mime = require "mime"
 local time = require "time"
 
@@ -103,15 +104,29 @@ local function binding(fields)
   return object
 end
 
+-- What is kept for a key: a value, or { value =, metadata = }.
+local function kept(value)
+  if type(value) ~= "table" then
+    return { value = tostring(value) }
+  end
+  for name in pairs(value) do
+    if name ~= "value" and name ~= "metadata" then
+      error(("fake.kv: a pair has value and metadata, not '%s'"):format(tostring(name)), 3)
+    end
+  end
+  local metadata = value.metadata ~= nil and json.encode(value.metadata) or nil
+  return { value = tostring(value.value), metadata = metadata }
+end
+
 -- A KV namespace in memory, with these pairs in it. The same object is the same namespace in all messages of
 -- a test, for all its workers.
 function fake.kv(values)
-  local texts = {}
+  local given = {}
   for key, value in pairs(values or {}) do
-    texts[tostring(key)] = tostring(value)
+    given[tostring(key)] = kept(value)
   end
   space_count = space_count + 1
-  return binding { kind = "kv", space = tostring(space_count), pairs = texts }
+  return binding { kind = "kv", space = tostring(space_count), pairs = given }
 end
 
 -- A limiter as in host.yaml: `limit` calls in `period` seconds, for each key. Time is the real one.

@@ -189,6 +189,7 @@ FAILURES = [
     ("load_worker('nowhere'):email(fake.message())", ["nowhere.lua cannot be read"]),
     ("load_worker('../trial')", ["the name is that of a script beside the test"]),
     ("fake.message {form = 'x'}", ["unknown field 'form'"]),
+    ("fake.kv {a = {values = 1}}", ["a pair has value and metadata, not 'values'"]),
     ("worker:email(fake.message(), {upstraem = {}})", ["unknown option 'upstraem'"]),
     ("worker:email(fake.message {auth = {dmarc = 'maybe'}})", ['"dmarc=maybe" is no verdict']),
     ("worker:email(fake.message {from = 'x'})", ["from has 'x', which is no address"]),

@@ -93,7 +93,7 @@ function fake.now(seconds) end
 
 ---A KV namespace in memory, with these pairs in it at first. The same object is the same namespace in all
 ---messages of a test, for all its workers.
----@param values? table<string, string|number>
+---@param values? table<string, string|number|{ value: string|number, metadata?: any }>
 ---@return FakeBinding
 function fake.kv(values) end
 
