@@ -1,9 +1,6 @@
-/* The activity log's writing side: what is added is copied to a list in memory, which a task writes a few times a
- * second, each time in one transaction. A queued message may be delivered by another host before its row is written
- * here: a status or an attempt may come first, and a status then makes the row, without a sender, that waits for the
- * rest. */
-#include "activity.h"
-
+/* The activity log's writing side: what is added is copied, and written by and by (backlog.h). A queued message may be
+ * delivered by another host before its row is written here: a status or an attempt may come first, and a status then
+ * makes the row, without a sender, that waits for the rest. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,16 +10,10 @@
 
 #include "base/mem.h"
 
-#define FLUSH_MS      250
-#define PENDING_MAX   10000
-#define PENDING_BYTES ((size_t)16 * 1024 * 1024)
-#define RETRY_MS      1000
-
 enum kind { PENDING_ROW, PENDING_ATTEMPT, PENDING_STATUS };
 
-struct store_pending {
-    struct store_pending *next;
-    size_t bytes;
+struct pending {
+    struct store_backlog_item item;
     enum kind kind;
     union {
         struct store_activity row;
@@ -31,47 +22,6 @@ struct store_pending {
     } of;
     char text[];
 };
-
-/* --- the list --- */
-
-static void drop_oldest(struct store_activity_log *log)
-{
-    struct store_pending *oldest = log->first;
-    log->first = oldest->next;
-    if (!log->first)
-        log->last = NULL;
-    log->count--;
-    log->bytes -= oldest->bytes;
-    log->dropped_count++;
-    free(oldest);
-}
-
-static void bound_list(struct store_activity_log *log)
-{
-    while (log->count > PENDING_MAX || log->bytes > PENDING_BYTES)
-        drop_oldest(log);
-}
-
-static int write_now_and_then(void *arg);
-
-static void append(struct store *store, struct store_pending *pending)
-{
-    struct store_activity_log *log = &store->activity;
-    if (log->last)
-        log->last->next = pending;
-    else
-        log->first = pending;
-    log->last = pending;
-    log->count++;
-    log->bytes += pending->bytes;
-    bound_list(log);
-    if (log->is_writing)
-        return;
-    if (log->writer)
-        task_join(log->writer); /* has ended */
-    log->is_writing = true;
-    log->writer = task_start("store.activity", write_now_and_then, store);
-}
 
 /* Whole characters of at most so many bytes. */
 static struct str bound_text(struct str text, const struct store_field *field)
@@ -87,8 +37,8 @@ static struct str bound_text(struct str text, const struct store_field *field)
 }
 
 /* A copy of `thing`, whose texts are at these places, in one block of memory. */
-static struct store_pending *copy(enum kind kind, const void *thing, size_t thing_bytes,
-                                  const struct store_fields *fields)
+static struct pending *copy(enum kind kind, const void *thing, size_t thing_bytes,
+                            const struct store_fields *fields)
 {
     struct str texts[STORE_FIELDS_MAX] = {0};
     size_t bytes = 0;
@@ -97,8 +47,8 @@ static struct store_pending *copy(enum kind kind, const void *thing, size_t thin
             bound_text(*store_field_of(thing, &fields->fields[i]), &fields->fields[i]);
         bytes += texts[i].length;
     }
-    struct store_pending *pending = mem_alloc(sizeof *pending + bytes);
-    *pending = (struct store_pending){.bytes = sizeof *pending + bytes, .kind = kind};
+    struct pending *pending = mem_alloc(sizeof *pending + bytes);
+    *pending = (struct pending){.item.bytes = sizeof *pending + bytes, .kind = kind};
     memcpy(&pending->of, thing, thing_bytes);
     char *at = pending->text;
     for (size_t i = 0; i < fields->count; i++) {
@@ -111,14 +61,19 @@ static struct store_pending *copy(enum kind kind, const void *thing, size_t thin
     return pending;
 }
 
+static void add(struct store *store, struct pending *pending)
+{
+    store_backlog_add(&store->activity, &pending->item);
+}
+
 void store_activity_add(struct store *store, const struct store_activity *activity)
 {
-    append(store, copy(PENDING_ROW, activity, sizeof *activity, &store_activity_fields));
+    add(store, copy(PENDING_ROW, activity, sizeof *activity, &store_activity_fields));
 }
 
 void store_activity_attempt(struct store *store, const struct store_attempt *attempt)
 {
-    append(store, copy(PENDING_ATTEMPT, attempt, sizeof *attempt, &store_attempt_fields));
+    add(store, copy(PENDING_ATTEMPT, attempt, sizeof *attempt, &store_attempt_fields));
 }
 
 void store_activity_status(struct store *store, struct str message_id, struct str recipient,
@@ -128,7 +83,7 @@ void store_activity_status(struct store *store, struct str message_id, struct st
                                 .recipient = recipient,
                                 .status = status,
                                 .time_ms = store_clock_ms()};
-    append(store, copy(PENDING_STATUS, &end, sizeof end, &store_attempt_fields));
+    add(store, copy(PENDING_STATUS, &end, sizeof end, &store_attempt_fields));
 }
 
 /* --- writing, on the thread pool --- */
@@ -198,8 +153,7 @@ static int write_status(struct store_database *database, const struct store_atte
     return store_query_run(&query);
 }
 
-static int write_pending(struct store_database *database,
-                         const struct store_pending *pending)
+static int write_pending(struct store_database *database, const struct pending *pending)
 {
     switch (pending->kind) {
     case PENDING_ROW:
@@ -212,84 +166,11 @@ static int write_pending(struct store_database *database,
     return 0;
 }
 
-static int write_list(struct store_database *database, void *arg)
+int store_activity_write(struct store_database *database, void *arg)
 {
     int result = 0;
-    for (const struct store_pending *pending = arg; result == 0 && pending;
-         pending = pending->next)
-        result = write_pending(database, pending);
+    for (const struct store_backlog_item *item = arg; result == 0 && item;
+         item = item->next)
+        result = write_pending(database, (const struct pending *)item);
     return result;
-}
-
-/* --- the writer --- */
-
-static void free_list(struct store_pending *first)
-{
-    while (first) {
-        struct store_pending *next = first->next;
-        free(first);
-        first = next;
-    }
-}
-
-static void put_back(struct store_activity_log *log, const struct store_activity_log *taken)
-{
-    taken->last->next = log->first;
-    log->first = taken->first;
-    if (!log->last)
-        log->last = taken->last;
-    log->count += taken->count;
-    log->bytes += taken->bytes;
-    bound_list(log);
-}
-
-static int write_what_waits(struct store *store)
-{
-    struct store_activity_log *log = &store->activity;
-    struct store_activity_log taken = *log;
-    if (!taken.first)
-        return 0;
-    log->first = log->last = NULL;
-    log->count = log->bytes = 0;
-    int result = store_lane_run(&store->activity_writer, write_list, taken.first);
-    if (result == 0)
-        free_list(taken.first);
-    else
-        put_back(log, &taken);
-    return result;
-}
-
-static void tell_dropped(struct store *store)
-{
-    size_t count = store->activity.dropped_count;
-    store->activity.dropped_count = 0;
-    if (count)
-        store_tell(store, STR("rows of the activity log were dropped"),
-                   "%zu, since they could not be written in time", count);
-}
-
-static int write_now_and_then(void *arg)
-{
-    struct store *store = arg;
-    uint64_t pause_ms = FLUSH_MS;
-    while (store->activity.first && task_sleep(pause_ms) == 0) {
-        pause_ms = write_what_waits(store) == 0 ? FLUSH_MS : RETRY_MS;
-        tell_dropped(store);
-    }
-    store->activity.is_writing = false;
-    return 0;
-}
-
-void store_activity_close(struct store *store)
-{
-    struct store_activity_log *log = &store->activity;
-    if (!log->writer)
-        return;
-    task_cancel(log->writer);
-    task_join(log->writer);
-    if (write_what_waits(store) < 0) {
-        log->dropped_count += log->count;
-        free_list(log->first);
-    }
-    tell_dropped(store);
 }

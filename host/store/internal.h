@@ -4,8 +4,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "activity.h"
+#include "backlog.h"
 #include "body.h"
+#include "kept.h"
 #include "kv.h"
 #include "lane.h"
 #include "leg.h"
@@ -14,13 +15,26 @@
 #include "shared.h"
 #include "store.h"
 
+#include "base/table.h"
 #include "base/task.h"
 
 /* kv.c */
 struct store_kv {
     struct store_lane writer;
     struct store_lane *reader; /* in memory there is one connection for both */
+    /* kv_overlay.c: what is seen through this one, and which of its keys are no longer; else NULL. */
+    struct store_kv *below;
+    struct table *taken_up;
 };
+
+/* A key is about to be read or changed; to be replaced or deleted. Nothing for one that is over no other. */
+int store_kv_overlay_take_up(struct store_kv *kv, struct str space, struct str key);
+void store_kv_overlay_hide(struct store_kv *kv, struct str space, struct str key);
+int store_kv_overlay_list(struct store_kv *kv, struct str space,
+                          struct store_kv_listing *listing, struct arena *arena);
+/* Without what is below. */
+int store_kv_list_own(struct store_kv *kv, struct str space,
+                      struct store_kv_listing *listing, struct arena *arena);
 
 struct store {
     struct store_options options; /* its directory is this one's own */
@@ -28,10 +42,10 @@ struct store {
     struct store_bodies bodies;
     struct store_shared *shared;
     struct store_lane queue_writer, queue_reader, activity_writer, activity_reader,
-        kv_reader;
+        kv_reader, kept_writer, kept_reader;
     struct store_log queue_log;
     struct store_kv kv;
-    struct store_activity_log activity;
+    struct store_backlog activity, kept;
     struct task *upkeep;      /* the last one, ended or not; NULL: none yet */
     uint64_t upkeep_ms;       /* when it began, on the loop's clock */
     uint64_t failure_told_ms; /* on the loop's clock; 0: never */
@@ -51,8 +65,10 @@ int store_ledger_purge(struct store_database *database, void *arg);
 /* Whether it has rows. */
 int store_ledger_look(struct store_database *database, bool *is_used);
 
-/* Writes what waits of the activity log, and waits for that. */
-void store_activity_close(struct store *store);
+/* Writes rows of the activity log, as a struct store_backlog wants it. */
+int store_activity_write(struct store_database *database, void *arg);
+/* The same for messages that are kept. */
+int store_kept_write(struct store_database *database, void *arg);
 
 /* Once an hour, what nobody waits for: files without a message are removed, keys that have expired. Called by what a host
  * does again and again. */

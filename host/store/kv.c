@@ -51,7 +51,8 @@ int store_kv_get(struct store_kv *kv, struct str space, struct str key, uint64_t
 {
     struct operation operation = {
         .space = space, .key = key, .pair = pair, .now_s = now_s, .arena = arena};
-    return store_lane_run(kv->reader, get, &operation);
+    int result = store_kv_overlay_take_up(kv, space, key);
+    return result < 0 ? result : store_lane_run(kv->reader, get, &operation);
 }
 
 static int put_pair(struct store_database *database, struct str space,
@@ -79,6 +80,7 @@ static int put(struct store_database *database, void *arg)
 int store_kv_put(struct store_kv *kv, struct str space, const struct store_kv_pair *pair)
 {
     struct operation operation = {.space = space, .given = pair};
+    store_kv_overlay_hide(kv, space, pair->key);
     return store_lane_run(&kv->writer, put, &operation);
 }
 
@@ -95,6 +97,7 @@ static int remove_pair(struct store_database *database, void *arg)
 int store_kv_delete(struct store_kv *kv, struct str space, struct str key)
 {
     struct operation operation = {.space = space, .key = key};
+    store_kv_overlay_hide(kv, space, key);
     return store_lane_run(&kv->writer, remove_pair, &operation);
 }
 
@@ -147,7 +150,11 @@ int store_kv_add(struct store_kv *kv, struct str space,
                                   .increment = increment,
                                   .now_s = increment->now_s,
                                   .arena = arena};
-    int result = store_lane_run(&kv->writer, add, &operation);
+    int result = store_kv_overlay_take_up(kv, space, increment->key);
+    if (result == 0) {
+        store_kv_overlay_hide(kv, space, increment->key);
+        result = store_lane_run(&kv->writer, add, &operation);
+    }
     arena_free(arena);
     return result;
 }
@@ -206,13 +213,20 @@ static int list(struct store_database *database, void *arg)
     return result;
 }
 
-int store_kv_list(struct store_kv *kv, struct str space, struct store_kv_listing *listing,
-                  struct arena *arena)
+int store_kv_list_own(struct store_kv *kv, struct str space,
+                      struct store_kv_listing *listing, struct arena *arena)
 {
     struct operation operation = {
         .space = space, .listing = listing, .now_s = listing->now_s, .arena = arena};
     listing->pairs = arena_array(arena, struct store_kv_pair, listing->limit);
     return store_lane_run(kv->reader, list, &operation);
+}
+
+int store_kv_list(struct store_kv *kv, struct str space, struct store_kv_listing *listing,
+                  struct arena *arena)
+{
+    return kv->below ? store_kv_overlay_list(kv, space, listing, arena)
+                     : store_kv_list_own(kv, space, listing, arena);
 }
 
 /* --- upkeep --- */
@@ -266,10 +280,21 @@ struct store_kv *store_kv_open_memory(struct err *err)
     return NULL;
 }
 
+struct store_kv *store_kv_open_over(struct store_kv *below, struct err *err)
+{
+    struct store_kv *kv = store_kv_open_memory(err);
+    if (!kv)
+        return NULL;
+    kv->below = below;
+    kv->taken_up = table_new();
+    return kv;
+}
+
 void store_kv_close(struct store_kv *kv)
 {
     if (!kv)
         return;
     store_lane_close(&kv->writer);
+    table_free(kv->taken_up);
     free(kv);
 }

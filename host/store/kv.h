@@ -20,6 +20,8 @@ struct store;
 struct store_kv *store_kv_of(struct store *store);
 /* In memory: for trials, which keep nothing. NULL with the reason. */
 struct store_kv *store_kv_open_memory(struct err *err);
+/* In memory too, but what is not yet there is looked for below, which stays as it is and is not closed before. */
+struct store_kv *store_kv_open_over(struct store_kv *below, struct err *err);
 /* Of one in memory. NULL is ignored. */
 void store_kv_close(struct store_kv *kv);
 

@@ -256,7 +256,8 @@ static int take_over(struct store_database *database, const char *aside,
                   {"ledger", &store_queue_schema, false},
                   {"activity", &store_activity_schema, true},
                   {"attempt", &store_activity_schema, true},
-                  {"pair", &store_kv_schema, true}};
+                  {"pair", &store_kv_schema, true},
+                  {"kept", &store_kept_schema, true}};
     struct store_database from;
     open_aside(&from, aside);
     int result = store_database_run(database, "BEGIN IMMEDIATE");

@@ -72,12 +72,22 @@ static const char *const kv_steps[] = {
     "CREATE INDEX pair_expiry ON pair(expires_s) WHERE expires_s > 0;",
 };
 
+/* messages.db. The content comes last: who looks for a message reads none of it. */
+static const char *const kept_steps[] = {
+    "CREATE TABLE kept("
+    " number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, time_ms INTEGER"
+    " NOT NULL, checksum BLOB NOT NULL, envelope BLOB NOT NULL, content BLOB NOT NULL);"
+    "CREATE INDEX kept_time ON kept(time_ms);",
+};
+
 const struct store_schema store_queue_schema = {"queue.db", queue_steps,
                                                 sizeof queue_steps / sizeof *queue_steps};
 const struct store_schema store_activity_schema = {
     "activity.db", activity_steps, sizeof activity_steps / sizeof *activity_steps};
 const struct store_schema store_kv_schema = {"kv.db", kv_steps,
                                              sizeof kv_steps / sizeof *kv_steps};
+const struct store_schema store_kept_schema = {"messages.db", kept_steps,
+                                               sizeof kept_steps / sizeof *kept_steps};
 
 static int take_steps(struct store_database *database, const struct store_schema *schema,
                       uint64_t taken)

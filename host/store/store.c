@@ -16,6 +16,9 @@
 
 #define FAILURE_TOLD_EVERY_MS 60000
 #define UPKEEP_EVERY_MS       3600000
+/* Of what waits to be written. */
+#define ACTIVITY_BYTES        ((size_t)16 * 1024 * 1024)
+#define KEPT_BYTES            ((size_t)32 * 1024 * 1024)
 
 uint64_t store_clock_ms(void)
 {
@@ -161,34 +164,55 @@ static int set_flags(struct store *store, struct err *err)
     return 0;
 }
 
+static int open_pair(struct store *store, struct store_lane *writer,
+                     struct store_lane *reader, const struct store_schema *schema,
+                     enum store_durability durability, struct err *err)
+{
+    int result = open_writer(store, writer, schema, durability, err);
+    return result < 0 ? result : open_reader(store, reader, schema, err);
+}
+
 static int open_databases(struct store *store, struct err *err)
 {
-    int result = open_writer(store, &store->queue_writer, &store_queue_schema,
-                             STORE_SYNC_COMMITS, err);
+    int result = open_pair(store, &store->queue_writer, &store->queue_reader,
+                           &store_queue_schema, STORE_SYNC_COMMITS, err);
     store->queue_writer.shared = store->shared;
     if (result == 0)
         result = open_log(store, &store->queue_log, &store->queue_writer,
                           &store_queue_schema, err);
     if (result == 0)
-        result = open_reader(store, &store->queue_reader, &store_queue_schema, err);
+        result = open_pair(store, &store->activity_writer, &store->activity_reader,
+                           &store_activity_schema, STORE_SYNC_NEVER, err);
     if (result == 0)
-        result = open_writer(store, &store->activity_writer, &store_activity_schema,
-                             STORE_SYNC_NEVER, err);
+        result = open_pair(store, &store->kv.writer, &store->kv_reader, &store_kv_schema,
+                           STORE_SYNC_COMMITS, err);
     if (result == 0)
-        result = open_reader(store, &store->activity_reader, &store_activity_schema, err);
-    if (result == 0)
-        result = open_writer(store, &store->kv.writer, &store_kv_schema, STORE_SYNC_COMMITS,
-                             err);
-    if (result == 0)
-        result = open_reader(store, &store->kv_reader, &store_kv_schema, err);
+        result = open_pair(store, &store->kept_writer, &store->kept_reader,
+                           &store_kept_schema, STORE_SYNC_NEVER, err);
     store->kv.reader = &store->kv_reader;
     return result == 0 ? set_flags(store, err) : result;
+}
+
+static void open_backlogs(struct store *store)
+{
+    store->activity =
+        (struct store_backlog){.store = store,
+                               .lane = &store->activity_writer,
+                               .write = store_activity_write,
+                               .bytes_max = ACTIVITY_BYTES,
+                               .dropped = STR("rows of the activity log were dropped")};
+    store->kept = (struct store_backlog){.store = store,
+                                         .lane = &store->kept_writer,
+                                         .write = store_kept_write,
+                                         .bytes_max = KEPT_BYTES,
+                                         .dropped = STR("messages were not kept")};
 }
 
 /* Those that are read, first: the last connection to be closed empties the log. */
 static struct store_lane *lane_of(struct store *store, size_t i)
 {
-    struct store_lane *lanes[] = {&store->kv_reader,       &store->kv.writer,
+    struct store_lane *lanes[] = {&store->kept_reader,     &store->kept_writer,
+                                  &store->kv_reader,       &store->kv.writer,
                                   &store->activity_reader, &store->activity_writer,
                                   &store->queue_reader,    &store->queue_writer};
     return i < sizeof lanes / sizeof *lanes ? lanes[i] : NULL;
@@ -310,6 +334,7 @@ struct store *store_open(const struct store_options *options, struct err *err)
     store->bodies =
         (struct store_bodies){.directory = join_path(store->directory, "bodies"),
                               .inline_bytes = options->body_inline_bytes};
+    open_backlogs(store);
     struct err ignored;
     if (open_all(store, err ? err : &ignored) == 0)
         return store;
@@ -326,7 +351,8 @@ void store_close(struct store *store)
         return;
     if (store->upkeep)
         task_join(store->upkeep);
-    store_activity_close(store);
+    store_backlog_close(&store->activity);
+    store_backlog_close(&store->kept);
     for (size_t i = 0; lane_of(store, i); i++)
         store_lane_close(lane_of(store, i));
     store_log_close(&store->queue_log);

@@ -280,7 +280,105 @@ static int close_memory(void **state)
     return fixture_close(state);
 }
 
-#define memory_test(name) cmocka_unit_test_setup_teardown(name, open_memory, close_memory)
+/* --- over another --- */
+
+static int open_over(void *arg)
+{
+    struct err err = {0};
+    (void)arg;
+    kept.memory = store_kv_open_over(store_kv_of(fixture.store), &err);
+    assert_non_null(kept.memory);
+    kept.is_in_memory = true;
+    return 0;
+}
+
+static int open_overlay(void **state)
+{
+    int result = fixture_open(state);
+    if (result == 0)
+        test_run(open_over, NULL);
+    return result;
+}
+
+/* What is put until here is below. */
+static void cover(void)
+{
+    open_over(NULL);
+}
+
+static void uncover(void)
+{
+    close_kv(NULL);
+}
+
+STORE_TEST(what_is_below_is_seen)
+{
+    int64_t value;
+    put("key", "below");
+    cover();
+    assert_value("key", "below");
+    assert_int_equal(add_to("number", 1, &value), 0);
+    assert_int_equal(value, 1);
+    uncover();
+}
+
+STORE_TEST(what_is_below_stays_as_it_was)
+{
+    int64_t value;
+    put("kept", "below");
+    put("gone", "below");
+    put("number", "7");
+    cover();
+    put("kept", "above");
+    put("new", "above");
+    assert_int_equal(store_kv_delete(kv(), SPACE, STR("gone")), 0);
+    assert_int_equal(add_to("number", 1, &value), 0);
+    assert_int_equal(value, 8);
+    assert_value("kept", "above");
+    assert_value("new", "above");
+    assert_value("gone", "-");
+    uncover();
+    assert_value("kept", "below");
+    assert_value("gone", "below");
+    assert_value("number", "7");
+    assert_value("new", "-");
+}
+
+STORE_TEST(a_list_shows_both)
+{
+    put("a1", "below");
+    put("a3", "below");
+    put("a4", "below");
+    put("b", "below");
+    cover();
+    put("a2", "above");
+    assert_int_equal(store_kv_delete(kv(), SPACE, STR("a3")), 0);
+    assert_string_equal(keys_of("a", "", 10), "a1 a2 a4 ");
+    assert_string_equal(keys_of("a", "", 2), "a1 a2 ...");
+    assert_string_equal(keys_of("a", "a2", 2), "a4 ");
+    uncover();
+    assert_string_equal(keys_of("a", "", 10), "a1 a3 a4 ");
+}
+
+/* However many of those below are no longer seen. */
+STORE_TEST(a_list_goes_on_until_it_is_full)
+{
+    char key[8];
+    for (int i = 0; i < 20; i++) {
+        snprintf(key, sizeof key, "k%02d", i);
+        put(key, "below");
+    }
+    cover();
+    for (int i = 0; i < 15; i++) {
+        snprintf(key, sizeof key, "k%02d", i);
+        assert_int_equal(store_kv_delete(kv(), SPACE, str_of(key)), 0);
+    }
+    assert_string_equal(keys_of("", "", 3), "k15 k16 k17 ...");
+    uncover();
+}
+
+#define overlay_test(name) cmocka_unit_test_setup_teardown(name, open_overlay, close_memory)
+#define memory_test(name)  cmocka_unit_test_setup_teardown(name, open_memory, close_memory)
 
 int main(void)
 {
@@ -304,6 +402,18 @@ int main(void)
         memory_test(a_counter_counts_from_none),
         memory_test(a_counter_keeps_its_time),
         memory_test(what_is_no_number_is_not_counted),
+        overlay_test(what_was_put_is_found_until_it_is_deleted),
+        overlay_test(any_bytes_are_kept),
+        overlay_test(a_pair_is_seen_until_its_time_comes),
+        overlay_test(keys_are_listed_in_order_by_prefix),
+        overlay_test(a_list_goes_on_after_its_last_key),
+        overlay_test(a_counter_counts_from_none),
+        overlay_test(a_counter_keeps_its_time),
+        overlay_test(what_is_no_number_is_not_counted),
+        store_test(what_is_below_is_seen),
+        store_test(what_is_below_stays_as_it_was),
+        store_test(a_list_shows_both),
+        store_test(a_list_goes_on_until_it_is_full),
         cmocka_unit_test(hosts_count_together),
     };
     return RUN_CONTRACT("kv", tests);

@@ -6,6 +6,7 @@
 #include <sqlite3.h>
 
 #include "store/fixture.h"
+#include "store/kept.h"
 #include "store/schema.h"
 
 static const char *path_of(const char *name)
@@ -16,15 +17,20 @@ static const char *path_of(const char *name)
 }
 
 /* With a connection of its own, as any tool might. */
-static void execute(const char *sql)
+static void execute_in(const char *name, const char *sql)
 {
     sqlite3 *handle;
-    assert_int_equal(sqlite3_open(path_of("queue.db"), &handle), SQLITE_OK);
+    assert_int_equal(sqlite3_open(path_of(name), &handle), SQLITE_OK);
     sqlite3_busy_timeout(handle, 5000);
     char *error = NULL;
     if (sqlite3_exec(handle, sql, NULL, NULL, &error) != SQLITE_OK)
         fail_msg("%s", error);
     sqlite3_close(handle);
+}
+
+static void execute(const char *sql)
+{
+    execute_in("queue.db", sql);
 }
 
 static void add_long(const char *id)
@@ -289,6 +295,42 @@ STORE_TEST(a_broken_activity_log_is_set_aside_too)
     assert_int_equal(claim_all("one").count, 1);
 }
 
+static int read_kept(struct store_kept *kept)
+{
+    return store_kept_read(fixture.store, STR("m1"), fixture.arena, kept);
+}
+
+static void keep_one(void)
+{
+    struct store_kept kept = {.id = STR("m1"), .time_ms = 1, .content = STR("Hello")};
+    store_kept_add(fixture.store, &kept, 1024 * 1024);
+    reopen();
+    assert_int_equal(read_kept(&kept), 0);
+}
+
+STORE_TEST(a_kept_message_that_was_changed_is_told)
+{
+    struct store_kept kept;
+    keep_one();
+    execute_in("messages.db", "UPDATE kept SET content = 'Hallo'");
+    assert_int_equal(read_kept(&kept), -EBADMSG);
+}
+
+STORE_TEST(broken_kept_messages_cost_no_mail)
+{
+    struct store_kept kept;
+    add("a", "ben@dest.test");
+    keep_one();
+    store_close(fixture.store);
+    overwrite("messages.db", 0, "This is no database at all.", 27);
+    fixture.store = open_another();
+    assert_non_null(fixture.store);
+    assert_true(is_set_aside("messages.db.corrupt-"));
+    assert_int_equal(claim_all("one").count, 1);
+    assert_int_equal(read_kept(&kept), -ENOENT);
+    keep_one();
+}
+
 /* Another host would go on writing to the file that was set aside. */
 STORE_TEST(nothing_is_set_aside_under_another_host)
 {
@@ -378,6 +420,8 @@ int main(void)
         store_test(a_broken_index_costs_no_mail),
         store_test(a_column_of_another_name_costs_no_mail),
         store_test(a_broken_activity_log_is_set_aside_too),
+        store_test(a_kept_message_that_was_changed_is_told),
+        store_test(broken_kept_messages_cost_no_mail),
         store_test(nothing_is_set_aside_under_another_host),
         store_test(a_newer_database_is_refused),
         cmocka_unit_test(an_older_database_takes_the_steps_it_lacks),
