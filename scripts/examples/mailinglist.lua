@@ -1,5 +1,5 @@
--- A mailing list that runs itself: people come and go by mail, members' posts go to all members, and addresses
--- that are gone leave by their bounces.
+-- A mailing list that runs itself: people come and go by mail, members' posts go to all members, and those
+-- whose addresses are gone leave by their bounces.
 --
 --   talk@example.com               a post; from members only, others are told how to become one
 --   talk+subscribe@example.com     any mail to it: its author is asked to confirm, and is a member then
