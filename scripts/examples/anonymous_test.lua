@@ -108,7 +108,7 @@ describe("an anonymous address", function()
     it("without a trace of its owner", function()
       local result = write(OWNER, TO, {
         subject = "Re: Your order",
-        text = "Thanks!\n\nAnna <shop.abc234+anna=sender.test@anon.test> wrote:\n> Hello\n-- \nCarol@Corp.test",
+        text = "Thanks!\n\nAnna <shop.abc234+anna=sender.test@anon.test> wrote:\n> Hi\n-- \nCarol@Corp.test",
         html = '<a href="mailto:carol@corp.test">me</a>',
         attachments = { { filename = "a.txt", type = "text/plain", content = "x" } },
         headers = {
