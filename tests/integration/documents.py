@@ -47,18 +47,18 @@ def blocks_of(page):
 ALL = [block for page in PAGES for block in blocks_of(page)]
 
 
-def lua_cells(page):
-    """The Lua in the tables with a column "Lua": (line, code)."""
-    column, cells = None, []
+def cells(page, title):
+    """The code in the columns of tables with this title: (line, code)."""
+    column, found = None, []
     for number, line in enumerate(page.read_text().split("\n"), 1):
         row = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
-        if "Lua" in row:
-            column = row.index("Lua")
+        if title in row:
+            column = row.index(title)
         elif not row:
             column = None
         elif column is not None and not set(line) <= set("|-"):
-            cells += [(number, code.replace("\\|", "|")) for code in re.findall(r"`([^`]+)`", row[column])]
-    return cells
+            found += [(number, code.replace("\\|", "|")) for code in re.findall(r"`([^`]+)`", row[column])]
+    return found
 
 
 def lay_out(page, folder):

@@ -8,7 +8,7 @@ import subprocess
 import textwrap
 
 import pytest
-from documents import ALL, PAGES, TESTS, blocks_of, commands_of, is_like, lay_out, lua_cells, write_part
+from documents import ALL, HOST, PAGES, TESTS, add_missing_workers, blocks_of, cells, commands_of, is_like, lay_out, write_part
 from gateway import BINARY, ROOT, Gateway, Rules, postern
 
 # What cannot be run here, and why.
@@ -61,6 +61,7 @@ def test_scripts_pass_their_tests(page, tmp_path):
 
 # What lines of a handler find: every module, and bindings of these names.
 MODULES = "address base64 crypto dsn html json mime re template time url"
+REQUIRES = " ".join(f'local {name} = require "{name}"' for name in MODULES.split())
 SNIPPET_TEST = """
 local lines = load_worker "lines_%(number)d"
 it("line %(line)d", function()
@@ -82,8 +83,7 @@ end)
 
 def write_lines(folder, number, line, code, outcome="ok"):
     """A handler of the lines, which stand in it where they stand in the page; and its test."""
-    requires = " ".join(f'local {name} = require "{name}"' for name in MODULES.split())
-    script = f"{requires} return {{ email = function(message, env, ctx) {code}\nend }}\n"
+    script = f"{REQUIRES} return {{ email = function(message, env, ctx) {code}\nend }}\n"
     (folder / f"lines_{number}.lua").write_text(script)
     (folder / f"lines_{number}_test.lua").write_text(
         SNIPPET_TEST % {"number": number, "line": line, "outcome": outcome})
@@ -101,16 +101,18 @@ def test_lines_of_handlers_run(page, tmp_path):
     run_lines(tmp_path)
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if lua_cells(page)], ids=ids)
+# A cell is lines or a value: load() tells which.
+CELL = """local text = [====[%s]====]
+local head = [====[%s local message, env, ctx = ... ]====]
+local run = loadstring(head .. text) or assert(loadstring(head .. "return " .. text))
+run(message, env, ctx)"""
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if cells(page, "Lua")], ids=ids)
 def test_lines_of_tables_run(page, tmp_path):
-    for number, (line, code) in enumerate(lua_cells(page)):
-        is_statement = re.match(r"(local|if|for|return|error|print)\b|\w+ = |[\w.]*(log|message|ctx|env)[\w.]*[.:]\w+ ?[({\"]", code)
-        if code.startswith("return {"):  # a worker of its own
-            code = f"local worker = (function() {code} end)() worker.email(message, env, ctx)"
-        elif not is_statement:
-            code = f"local _ = {code}"
+    for number, (line, code) in enumerate(cells(page, "Lua")):
         outcome = "rejected" if "setReject" in code else "ok"
-        write_lines(tmp_path, number, line, code, outcome)
+        write_lines(tmp_path, number, line, CELL % (code, REQUIRES), outcome)
     run_lines(tmp_path)
 
 
@@ -131,6 +133,17 @@ def test_files_of_rules_are_right(page, tmp_path):
 @pytest.mark.parametrize("block", [block for block in ALL if block.part_of], ids=ids)
 def test_parts_of_rules_are_right(block, tmp_path):
     check(write_part(block, tmp_path))
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if cells(page, "host.yaml")], ids=ids)
+def test_what_tables_bind_is_right(page, tmp_path):
+    for number, (_, code) in enumerate(cells(page, "host.yaml")):
+        folder = tmp_path / str(number)
+        for name in ("rules", "scripts"):
+            (folder / name).mkdir(parents=True)
+        (folder / "rules/host.yaml").write_text(f"{HOST}workers:\n  trial: {{{code}}}\n")
+        add_missing_workers(folder, folder / "rules/host.yaml")
+        check(folder / "rules")
 
 
 # --- the shell ---
