@@ -18,6 +18,8 @@ static bool read_number(const struct option_row *row, const struct node *node,
     case OPTION_DURATION32:
     case OPTION_DURATION64:
         return node_to_duration_ms(node, row->least, row->most, problems, number);
+    case OPTION_PERCENT:
+        return node_to_percent(node, row->least, row->most, problems, number);
     default:
         return node_to_number(node, row->least, row->most, problems, number);
     }

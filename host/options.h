@@ -10,6 +10,7 @@ enum option_type {
     OPTION_TEXT,       /* const char * */
     OPTION_BOOL,       /* bool */
     OPTION_COUNT,      /* uint32_t */
+    OPTION_PERCENT,    /* uint32_t, "10%" */
     OPTION_BYTES32,    /* uint32_t, "64KiB" */
     OPTION_BYTES64,    /* uint64_t, "25MiB" */
     OPTION_DURATION32, /* uint32_t, in ms, "30s" */

@@ -44,7 +44,7 @@ static void print_range(char text[static RANGE_BYTES], const struct option_row *
 /* What may stand there: "size 1KiB to 1GiB". */
 static const char *form_of(const struct option_row *row, char text[static RANGE_BYTES])
 {
-    static const struct unit ones[] = {{"", 1}};
+    static const struct unit ones[] = {{"", 1}}, percents[] = {{"%", 1}};
     switch (row->type) {
     case OPTION_TEXT:
         return "text";
@@ -52,6 +52,9 @@ static const char *form_of(const struct option_row *row, char text[static RANGE_
         return "true, false";
     case OPTION_COUNT:
         print_range(text, row, "number", ones);
+        break;
+    case OPTION_PERCENT:
+        print_range(text, row, "percentage", percents);
         break;
     case OPTION_BYTES32:
     case OPTION_BYTES64:

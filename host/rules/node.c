@@ -173,6 +173,20 @@ bool node_to_number(const struct node *node, unsigned long long least_value,
     return in_range(node, *value, (unsigned long long[]){least_value, most}, problems, "");
 }
 
+bool node_to_percent(const struct node *node, unsigned long long least_percent,
+                     unsigned long long most, struct problem_list *problems,
+                     unsigned long long *percent)
+{
+    struct str number = node->text;
+    bool has_sign = node->kind == NODE_TEXT && str_ends_nocase(number, STR("%"));
+    if (has_sign)
+        number.length--;
+    if (!has_sign || !str_to_number(number, percent))
+        return expected(node, problems, "a percentage, such as 10%");
+    return in_range(node, *percent, (unsigned long long[]){least_percent, most}, problems,
+                    " %");
+}
+
 struct unit {
     const char *name;
     unsigned long long factor;

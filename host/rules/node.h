@@ -52,6 +52,10 @@ bool node_to_bool(const struct node *node, struct problem_list *problems, bool *
 bool node_to_number(const struct node *node, unsigned long long least,
                     unsigned long long most, struct problem_list *problems,
                     unsigned long long *value);
+/* "10%" -> 10 */
+bool node_to_percent(const struct node *node, unsigned long long least,
+                     unsigned long long most, struct problem_list *problems,
+                     unsigned long long *percent);
 /* "25MiB", "64 KiB", "1000000" -> bytes; "30s", "5m", "100ms", "1h" -> milliseconds. */
 bool node_to_bytes(const struct node *node, unsigned long long least,
                    unsigned long long most, struct problem_list *problems,
