@@ -23,7 +23,7 @@ const struct cli_command cli_commands[] = {
      "[--upstream ADDRESS=REPLY]… [--env NAME=VALUE]… [--bind NAME=KIND]… [--spam-score "
      "SCORE]",
      "Runs one message through a worker's script and prints what it did as JSON.", cli_run},
-    {"test", "[DIR|FILE…] [--filter TEXT] [--junit FILE]",
+    {"test", "[DIR|FILE…] [--filter TEXT] [--junit FILE] [--json FILE]",
      "Runs the *_test.lua files of worker scripts.", cli_test},
     {"new", "worker NAME [DIR]", "Writes a worker's script to begin with, and its test.",
      cli_new},

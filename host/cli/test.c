@@ -24,7 +24,7 @@ struct test_run {
     struct arena *arena;
     const char *files[FILES_MAX];
     size_t file_count;
-    const char *filter, *junit;
+    const char *filter, *junit, *json;
     struct test_report report;
 };
 
@@ -86,22 +86,34 @@ static int run_tests(void *arg)
     return 0;
 }
 
+/* `path` may be NULL. */
+static int write_file(const struct test_report *report, const char *path,
+                      int (*write)(const struct test_report *report, const char *path))
+{
+    int written = path ? write(report, path) : 0;
+    if (written < 0)
+        fprintf(stderr, "postern test: %s: %s\n", path, strerror(-written));
+    return written;
+}
+
 /* The exit code. */
 static int run_and_report(struct test_run *run)
 {
-    test_report_open(&run->report);
+    struct test_report *report = &run->report;
+    test_report_open(report);
     loop_run_task("test", run_tests, run);
-    int exit_code = run->report.failed_count ? EXIT_FAILURE : EXIT_SUCCESS;
-    int written = test_report_end(&run->report, run->junit);
-    if (written < 0) {
-        fprintf(stderr, "postern test: %s: %s\n", run->junit, strerror(-written));
+    int exit_code = report->failed_count ? EXIT_FAILURE : EXIT_SUCCESS;
+    test_report_end(report);
+    int junit = write_file(report, run->junit, test_report_write_junit);
+    int json = write_file(report, run->json, test_report_write_json);
+    if (junit < 0 || json < 0) {
         exit_code = EXIT_MISTAKE;
-    } else if (run->report.count == 0) {
+    } else if (report->count == 0) {
         fprintf(stderr, "postern test: no test has \"%s\" in its name\n",
                 run->filter ? run->filter : "");
         exit_code = EXIT_MISTAKE;
     }
-    test_report_close(&run->report);
+    test_report_close(report);
     return exit_code;
 }
 
@@ -150,13 +162,15 @@ static void print_more_help(void)
 
 int cli_test(const struct cli_command *command, int argc, char **argv)
 {
-    const char *paths[PATHS_MAX] = {DEFAULT_FOLDER}, *filter = NULL, *junit = NULL;
+    const char *paths[PATHS_MAX] = {DEFAULT_FOLDER}, *filter = NULL, *junit = NULL,
+               *json = NULL;
     const struct cli_flag flags[] = {
         {"--filter", "TEXT", "only tests with this text in their names", &filter},
         {"--junit", "FILE", "writes the results as JUnit XML, too", &junit},
+        {"--json", "FILE", "writes the results as JSON, too", &json},
     };
     struct cli_arguments arguments = {.flags = flags,
-                                      .flag_count = 2,
+                                      .flag_count = 3,
                                       .positional = paths,
                                       .positional_max = PATHS_MAX,
                                       .more_help = print_more_help};
@@ -168,6 +182,7 @@ int cli_test(const struct cli_command *command, int argc, char **argv)
     run->arena = arena_new();
     run->filter = filter;
     run->junit = junit;
+    run->json = json;
     exit_code = find_and_run(run, paths, path_count);
     arena_free(run->arena);
     free(run);

@@ -3,7 +3,7 @@
  *     test.c          the command: which files, the totals, the exit code
  *     test_session.c  one file of tests in an isolate of its own, one message to it for each test
  *     test_email.c    what a test asks: a message through the worker under test
- *     test_report.c   TAP and JUnit
+ *     test_report.c   TAP, JUnit, JSON
  *     lua/test/       the other side: describe, it, assert, fake, load_worker */
 #pragma once
 
@@ -31,13 +31,17 @@ struct test_report {
     size_t count, failed_count, pending_count;
     uint64_t duration_ms;
     struct buf junit; /* the test cases so far */
+    json_t *json;     /* the same */
 };
 
 void test_report_open(struct test_report *report);
-/* Prints it, as TAP, and keeps it for JUnit. */
+/* Prints it, as TAP, and keeps it for JUnit and JSON. */
 void test_report_add(struct test_report *report, const struct test_result *result);
-/* The plan and the totals; `junit` may be NULL. 0, or negative errno when that file cannot be written. */
-int test_report_end(const struct test_report *report, const char *junit);
+/* The plan and the totals. */
+void test_report_end(const struct test_report *report);
+/* 0, or negative errno when the file cannot be written. */
+int test_report_write_junit(const struct test_report *report, const char *path);
+int test_report_write_json(const struct test_report *report, const char *path);
 void test_report_close(struct test_report *report);
 
 /* --- a file of tests --- */

@@ -1,10 +1,22 @@
-/* TAP (version 13, with a YAML block for what failed) on standard output; JUnit's XML into a file. */
+/* TAP (version 13, with a YAML block for what failed) on standard output; JUnit's XML and JSON into files. */
 #include <errno.h>
 #include <stdio.h>
 
+#include "cli/json.h"
 #include "cli/test.h"
 
 #define JUNIT_BYTES_MAX ((size_t)64 * 1024 * 1024)
+
+/* Where the problem is, when it begins with a place in the test's own file; else 0. */
+static unsigned long long line_of(const struct test_result *result)
+{
+    struct str file = str_of(result->file), rest = result->problem;
+    struct str name = str_from(file, (size_t)(str_last_index(file, '/') + 1));
+    unsigned long long line = 0;
+    if (!str_equal(str_cut(&rest, ':'), name) || !str_to_number(str_cut(&rest, ':'), &line))
+        return 0;
+    return line;
+}
 
 /* --- XML --- */
 
@@ -57,7 +69,7 @@ static void xml_case(struct buf *out, const struct test_result *result)
     buf_append(out, STR("</testcase>\n"));
 }
 
-static int write_junit(const struct test_report *report, const char *path)
+int test_report_write_junit(const struct test_report *report, const char *path)
 {
     FILE *file = fopen(path, "w");
     if (!file)
@@ -70,6 +82,26 @@ static int write_junit(const struct test_report *report, const char *path)
             (double)report->duration_ms / 1000, STR_ARG(buf_view(&report->junit)));
     bool is_broken = ferror(file);
     return fclose(file) != 0 || is_broken ? -EIO : 0;
+}
+
+/* --- JSON --- */
+
+static json_t *result_json(const struct test_result *result)
+{
+    static const char *const fates[] = {"passed", "failed", "pending"};
+    json_t *json = json_pack("{s:s, s:o, s:s, s:I}", "file", result->file, "name",
+                             cli_json_bytes(result->name), "fate", fates[result->fate],
+                             "ms", (json_int_t)result->duration_ms);
+    if (result->fate == TEST_FAILED) {
+        json_object_set_new(json, "line", json_integer((json_int_t)line_of(result)));
+        json_object_set_new(json, "problem", cli_json_bytes(result->problem));
+    }
+    return json;
+}
+
+int test_report_write_json(const struct test_report *report, const char *path)
+{
+    return json_dump_file(report->json, path, JSON_INDENT(1)) == 0 ? 0 : -EIO;
 }
 
 /* --- TAP --- */
@@ -85,21 +117,13 @@ static void print_name(struct str name)
     }
 }
 
-/* The place, when the problem begins with one in the test's own file: with the file's whole name, to be jumped to. */
-static void print_place(const struct test_result *result)
-{
-    struct str file = str_of(result->file), rest = result->problem;
-    struct str name = str_from(file, (size_t)(str_last_index(file, '/') + 1));
-    unsigned long long line;
-    if (str_equal(str_cut(&rest, ':'), name) && str_to_number(str_cut(&rest, ':'), &line))
-        printf("  at: %s:%llu\n", result->file, line);
-}
-
 static void print_problem(const struct test_result *result)
 {
     struct str rest = result->problem;
+    unsigned long long place = line_of(result);
     puts("  ---");
-    print_place(result);
+    if (place)
+        printf("  at: %s:%llu\n", result->file, place);
     puts("  message: |");
     while (rest.length) {
         struct str line = str_cut(&rest, '\n');
@@ -112,6 +136,7 @@ void test_report_open(struct test_report *report)
 {
     *report = (struct test_report){0};
     buf_init(&report->junit, JUNIT_BYTES_MAX);
+    report->json = json_array();
 }
 
 void test_report_add(struct test_report *report, const struct test_result *result)
@@ -127,17 +152,18 @@ void test_report_add(struct test_report *report, const struct test_result *resul
         print_problem(result);
     fflush(stdout);
     xml_case(&report->junit, result);
+    json_array_append_new(report->json, result_json(result));
 }
 
-int test_report_end(const struct test_report *report, const char *junit)
+void test_report_end(const struct test_report *report)
 {
     printf("1..%zu\n# %zu passed, %zu failed, %zu pending\n", report->count,
            report->count - report->failed_count - report->pending_count,
            report->failed_count, report->pending_count);
-    return junit ? write_junit(report, junit) : 0;
 }
 
 void test_report_close(struct test_report *report)
 {
     buf_free(&report->junit);
+    json_decref(report->json);
 }
