@@ -188,7 +188,7 @@ static void record(const struct binding_request *request, const struct sent *sen
                 .bytes = sent->parts[REPLY_CONTENT].length,
                 .spam_score = -1,
                 .worker = worker->options.name,
-                .worker_version = str_of(worker->version),
+                .worker_version = str_of(worker->script_hash),
                 .action = STR("send"),
                 .status = STR("queued"),
             });

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "config_internal.h"
+#include "rollout.h"
 
 #include "base/mem.h"
 #include "base/table.h"
@@ -33,6 +34,7 @@ static struct config *config_new(const char *directory, enum config_mode mode)
     struct arena *arena = arena_new();
     struct config *config = arena_new_of(arena, struct config);
     *config = (struct config){.references = 1,
+                              .memory_references = 1,
                               .arena = arena,
                               .mode = mode,
                               .directory = arena_text(arena, str_of(directory)),
@@ -221,36 +223,10 @@ struct config *config_load_script(const char *path, struct problem_list *problem
     return config;
 }
 
-void config_start_workers(struct config *config, const struct config *before)
-{
-    struct str name;
-    void *value;
-    for (size_t at = 0; table_next(config->workers, &at, &name, &value);) {
-        struct config_worker *worker = value;
-        struct config_worker *older = before ? table_get(before->workers, name) : NULL;
-        if (older && older->worker && strcmp(older->version, worker->version) == 0)
-            worker->worker = worker_keep(older->worker);
-        else
-            worker->worker = worker_new(&worker->options);
-    }
-}
-
 const struct config_worker *config_worker_described(const struct config *config,
                                                     struct str name)
 {
     return table_get(config->workers, name);
-}
-
-struct worker *config_worker(const struct config *config, struct str name)
-{
-    struct config_worker *worker = table_get(config->workers, name);
-    return worker ? worker->worker : NULL;
-}
-
-const char *config_worker_version(const struct config *config, struct str name)
-{
-    const struct config_worker *worker = table_get(config->workers, name);
-    return worker ? worker->version : "";
 }
 
 struct config *config_keep(struct config *config)
@@ -259,20 +235,38 @@ struct config *config_keep(struct config *config)
     return config;
 }
 
-void config_release(struct config *config)
+/* What was in use with a worker may still need its description: a rollout keeps the worker itself then. */
+static void release_workers(struct config *config)
 {
-    if (!config || --config->references)
-        return;
     struct str name;
     void *value;
     for (size_t at = 0; table_next(config->workers, &at, &name, &value);) {
         struct config_worker *worker = value;
-        if (worker->worker)
-            worker_release(worker->worker);
+        rollout_release(worker->rollout);
+        worker->rollout = NULL;
+        worker_release(worker->worker);
     }
     table_free(config->workers);
+}
+
+void config_release(struct config *config)
+{
+    if (!config || --config->references)
+        return;
+    release_workers(config);
     if (config->rules)
         rule_set_release(config->rules);
     key_ring_release(config->keys);
-    arena_free(config->arena);
+    config_release_memory(config);
+}
+
+void config_keep_memory(struct config *config)
+{
+    config->memory_references++;
+}
+
+void config_release_memory(struct config *config)
+{
+    if (--config->memory_references == 0)
+        arena_free(config->arena);
 }

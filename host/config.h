@@ -16,9 +16,11 @@
 #include "net/tls.h"
 #include "rules/rule_set.h"
 #include "smtp/options.h"
+#include "worker/canary.h"
 #include "worker/worker.h"
 
-#define CONFIG_HOSTS_MAX 64
+#define CONFIG_HOSTS_MAX     64
+#define CONFIG_VERSION_BYTES 65 /* a SHA-256 in hexadecimal */
 
 enum config_mode {
     CONFIG_SERVE,
@@ -26,6 +28,7 @@ enum config_mode {
 };
 
 struct binding;
+struct rollout;
 
 /* What becomes of a message whose worker fails, or pauses because it kept failing. */
 struct config_on_error {
@@ -35,18 +38,32 @@ struct config_on_error {
 };
 
 /* A worker as the directory describes it. `version` is the SHA-256 of all that its isolate is loaded with: script, modules,
- * variables, the names of its bindings, limits; and of its circuit's options. */
+ * variables, the names of its bindings, limits; and of its circuit's options. `script_hash` is what people are shown: the SHA-256
+ * of the script's file (`sha256sum support.lua`), or, with modules, of what `sha256sum` prints for all of these files. */
 struct config_worker {
     struct worker_options options;
     struct config_on_error on_error;
     struct binding *bindings; /* binding.h: the same as options.bindings, in full */
     size_t binding_count;
-    char version[65];
-    struct worker *worker; /* once config_start_workers has run */
+    const char *path;    /* the script's file */
+    struct config *home; /* the snapshot that it was read with, and in whose memory it is */
+    char version[CONFIG_VERSION_BYTES];
+    char script_hash[CONFIG_VERSION_BYTES];
+    bool is_tested; /* its tests are run before it takes messages */
+    struct canary_options canary;
+    /* once config_start_workers has run: */
+    struct worker *worker;
+    bool is_new;             /* a version that the snapshot before does not run */
+    struct rollout *rollout; /* NULL: this version takes all messages */
 };
+
+/* Of a script_hash, where people read it. */
+#define CONFIG_HASH_DIGITS 12
+struct str config_short_hash(const struct config_worker *worker);
 
 struct config {
     size_t references;
+    size_t memory_references; /* this snapshot's own, and of what was in use with it */
     struct arena *arena;
     enum config_mode mode;
     const char *directory;
@@ -74,6 +91,7 @@ struct config {
     /* For the supervisor: */
     uint32_t host_count; /* 0: one per core */
     uint32_t hang_ms;
+    uint32_t test_ms;         /* that all tests of one reload may take */
     const char *user, *group; /* NULL: as the supervisor */
     struct tls_certificate *certificates;
     size_t certificate_count;
@@ -90,19 +108,26 @@ struct config {
 struct config *config_load(const char *directory, enum config_mode mode,
                            struct problem_list *problems);
 /* Makes the snapshot's workers, on the loop's thread; those whose version is the same in `before` (may be
- * NULL) are taken over from it, isolate and all. */
-void config_start_workers(struct config *config, const struct config *before);
+ * NULL) are taken over from it, isolate and all. A new version of a worker with `canary:` has the one before beside it
+ * (rollout.h); `board` may be NULL. */
+struct rollout_board;
+void config_start_workers(struct config *config, const struct config *before,
+                          const struct rollout_board *board);
 struct config *config_keep(struct config *config);
 void config_release(struct config *config);
+/* Keeps what was read (not rules, keys, workers) beyond the snapshot's life. */
+void config_keep_memory(struct config *config);
+void config_release_memory(struct config *config);
 
+/* Whether script and modules on disk are still what was read. Blocks. */
+bool config_worker_is_on_disk(const struct config *config,
+                              const struct config_worker *worker);
 /* The worker of this name as the directory describes it, or NULL. */
 const struct config_worker *config_worker_described(const struct config *config,
                                                     struct str name);
-/* The worker of this name, or NULL. */
-struct worker *config_worker(const struct config *config, struct str name);
-/* The SHA-256 of all that makes it, in hexadecimal; "" when there is no such worker. */
-const char *config_worker_version(const struct config *config, struct str name);
-/* The file of a module: "lib.tickets" is lib/tickets.lua below the scripts folder. */
+/* The file of a module: "lib.tickets" is lib/tickets.lua. */
+const char *config_module_file(struct str name, struct arena *arena);
+/* The same with the scripts folder, below which it is. */
 const char *config_module_path(const struct config *config, struct str name,
                                struct arena *arena);
 /* May mail be forwarded to this address? */

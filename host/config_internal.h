@@ -1,4 +1,4 @@
-/* Shared by config.c (the snapshot), config_options.c, config_reference.c, config_network.c, config_auth.c, config_workers.c, config_on_error.c and config_bindings.c
+/* Shared by config.c (the snapshot), config_options.c, config_reference.c, config_network.c, config_auth.c, config_workers.c, config_version.c, config_on_error.c, config_rollout.c and config_bindings.c
  * (parts of host.yaml). */
 #pragma once
 
@@ -12,7 +12,7 @@ struct config_section {
 extern const struct config_section config_sections[];
 
 extern const struct option_table config_worker_options, config_circuit_options,
-    config_limiter_options;
+    config_limiter_options, config_canary_options;
 
 /* Keys beside the rows of the tables, which have functions of their own to read them. */
 extern const struct node_key config_top_keys[], config_delivery_keys[],
@@ -55,6 +55,11 @@ void config_read_env(struct config *config, struct node *node, struct config_wor
 /* Reads the worker's `on_error:` and `circuit:`, once the destinations are read. */
 void config_read_on_error(struct config *config, struct node *node,
                           struct config_worker *worker, struct problem_list *problems);
+/* Reads the worker's `canary:` and `tests:`. */
+void config_read_rollout(struct config *config, struct node *node,
+                         struct config_worker *worker, struct problem_list *problems);
+/* Sets version and script_hash, by all the rest. */
+void config_set_version(struct config_worker *worker);
 /* Adds a worker for one script file, named at `where` (may be NULL) in host.yaml. */
 struct config_worker *config_add_worker(struct config *config, struct str name,
                                         const char *path, const struct node *where,

@@ -22,6 +22,8 @@ static const struct option_row top_rows[] = {
     {"user", OPTION_TEXT, ROW(user), NULL, 0, 0,
      "whom hosts run as when `postern serve` is started as root"},
     {"group", OPTION_TEXT, ROW(group), NULL, 0, 0, "the user's own when left out"},
+    {"test_time", OPTION_DURATION32, ROW(test_ms), "1m", 100, HOUR_MS,
+     "that the tests of changed scripts (NAME_test.lua) may take in all before a reload"},
     {"hang", OPTION_DURATION32, ROW(hang_ms), "60s", 1000, HOUR_MS,
      "a host that does nothing for so long is killed and started again"},
 };

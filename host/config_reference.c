@@ -35,5 +35,6 @@ const struct option_section config_reference[] = {
     {"workers.NAME.send.NAME", "", NULL, config_send_keys},
     {"workers.NAME.fetch.NAME", "", NULL, config_fetch_keys},
     {"workers.NAME.circuit", "", &config_circuit_options, NULL},
+    {"workers.NAME.canary", "", &config_canary_options, NULL},
     {0},
 };

@@ -6,12 +6,9 @@
  * makes new versions of the workers that use it, and of no others. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <openssl/evp.h>
 
 #include "config_internal.h"
 
@@ -60,6 +57,10 @@ const struct node_key config_worker_keys[] = {
     {"on_error", "text", "defer",
      "when the script fails: defer (451), forward ADDRESS, reject or reject TEXT"},
     {"circuit", "map", NULL, "when a worker that keeps failing pauses"},
+    {"canary", "percentage, map or off", "off",
+     "the share of its messages that a new version gets until it has done well: 10%"},
+    {"tests", "before_reload, off", "before_reload",
+     "NAME_test.lua beside the script: a new version whose tests fail gets no messages"},
     {0},
 };
 
@@ -107,14 +108,20 @@ static bool is_module_name(struct str name)
     return true;
 }
 
+const char *config_module_file(struct str name, struct arena *arena)
+{
+    char *stem = arena_text(arena, name);
+    for (char *c = stem; *c; c++)
+        if (*c == '.')
+            *c = '/';
+    return arena_printf(arena, "%s.lua", stem);
+}
+
 const char *config_module_path(const struct config *config, struct str name,
                                struct arena *arena)
 {
-    char *relative = arena_text(arena, name);
-    for (char *c = relative; *c; c++)
-        if (*c == '.')
-            *c = '/';
-    return arena_printf(arena, "%s/%s.lua", config->scripts_directory, relative);
+    return arena_printf(arena, "%s/%s", config->scripts_directory,
+                        config_module_file(name, arena));
 }
 
 static void add_module(struct config *config, struct worker_options *options,
@@ -161,45 +168,23 @@ static void collect_modules(struct config *config, struct worker_options *option
         add_modules_named_in(config, options, options->modules[i].source);
 }
 
-/* --- versions --- */
-
-static void hash_text(EVP_MD_CTX *hash, struct str text)
+static bool is_on_disk(const char *path, struct str source, struct arena *arena)
 {
-    EVP_DigestUpdate(hash, &text.length, sizeof text.length);
-    EVP_DigestUpdate(hash, text.at, text.length);
+    struct str now;
+    return read_script(path, arena, &now, NULL) == 0 && str_equal(now, source);
 }
 
-static void set_version(struct config_worker *worker)
+bool config_worker_is_on_disk(const struct config *config,
+                              const struct config_worker *worker)
 {
     const struct worker_options *options = &worker->options;
-    EVP_MD_CTX *hash = EVP_MD_CTX_new();
-    invariant(hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1,
-              "SHA-256 is not available");
-    hash_text(hash, options->script);
-    hash_text(hash, options->source);
-    for (size_t i = 0; i < options->module_count; i++) {
-        hash_text(hash, options->modules[i].name);
-        hash_text(hash, options->modules[i].source);
-    }
-    for (size_t i = 0; i < options->variable_count; i++) {
-        hash_text(hash, options->variables[i].name);
-        hash_text(hash, options->variables[i].value);
-    }
-    for (size_t i = 0; i < options->binding_count; i++) {
-        hash_text(hash, options->bindings[i].name);
-        hash_text(hash, options->bindings[i].kind);
-    }
-    for (size_t i = 0; i < config_worker_options.count; i++) {
-        const struct option_row *row = &worker_rows[i];
-        size_t bytes = row->type == OPTION_BYTES64 ? 8 : 4;
-        hash_text(hash, (struct str){(const char *)&options->limits + row->offset, bytes});
-    }
-    hash_text(hash, (struct str){(const char *)&options->circuit, sizeof options->circuit});
-    unsigned char digest[32];
-    EVP_DigestFinal_ex(hash, digest, NULL);
-    EVP_MD_CTX_free(hash);
-    for (size_t i = 0; i < sizeof digest; i++)
-        snprintf(worker->version + 2 * i, 3, "%02x", digest[i]);
+    struct arena *arena = arena_new();
+    bool is_same = is_on_disk(worker->path, options->source, arena);
+    for (size_t i = 0; is_same && i < options->module_count; i++)
+        is_same = is_on_disk(config_module_path(config, options->modules[i].name, arena),
+                             options->modules[i].source, arena);
+    arena_free(arena);
+    return is_same;
 }
 
 /* --- workers --- */
@@ -220,12 +205,16 @@ struct config_worker *config_add_worker(struct config *config, struct str name,
         return NULL;
     }
     const char *slash = strrchr(path, '/');
+    worker->home = config;
+    worker->path = arena_text(config->arena, str_of(path));
+    worker->is_tested = true;
+    options_preset(&config_canary_options, &worker->canary);
     options->name = arena_str(config->arena, name);
     options->script = arena_str(config->arena, str_of(slash ? slash + 1 : path));
     options->limits = config->worker_limits;
     options_preset(&config_circuit_options, &options->circuit);
     collect_modules(config, options);
-    set_version(worker);
+    config_set_version(worker);
     table_set(config->workers, options->name, worker);
     return worker;
 }
@@ -253,8 +242,9 @@ static void read_worker(struct config *config, struct str name, struct node *nod
     options_read(&config_worker_options, node_get(node, "limits"), NULL,
                  &worker->options.limits, config->arena, problems);
     config_read_on_error(config, node, worker, problems);
+    config_read_rollout(config, node, worker, problems);
     node_report_unused(node, config_worker_keys, problems);
-    set_version(worker);
+    config_set_version(worker);
 }
 
 void config_read_workers(struct config *config, struct node *section,

@@ -6,13 +6,17 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "rollout.h"
+
 #include "base/mem.h"
+#include "base/table.h"
 #include "base/task.h"
 #include "net/listener.h"
 
-#define REQUEST_BYTES_MAX 256
-#define REQUEST_MS        5000
-#define TASKS_LISTED_MAX  1000
+#define REQUEST_BYTES_MAX   256
+#define REQUEST_MS          5000
+#define TASKS_LISTED_MAX    1000
+#define PROBLEMS_LISTED_MAX 20
 
 struct control {
     struct host *host;
@@ -37,8 +41,9 @@ static void see_task(const char *name, const char *stage, uint64_t stage_age_ms,
 
 static void see_worker(const struct worker_view *view, void *arg)
 {
-    json_array_append_new(arg, json_pack("{s:o, s:i, s:I, s:I, s:s}", "name",
-                                         json_text(view->name), "pid", view->pid,
+    json_array_append_new(arg, json_pack("{s:o, s:o, s:i, s:I, s:I, s:s}", "name",
+                                         json_text(view->name), "script_hash",
+                                         json_text(view->label), "pid", view->pid,
                                          "in_flight", (json_int_t)view->in_flight,
                                          "lua_bytes", (json_int_t)view->lua_bytes,
                                          "circuit", circuit_state_name(view->circuit)));
@@ -75,6 +80,48 @@ static json_t *service_report(const struct shared *shared)
                      (json_int_t)(unix_now_ms() - shared->started_at), "hosts", hosts);
 }
 
+/* A new version and the one before it. */
+static json_t *canary_report(const struct config_worker *worker)
+{
+    struct canary_figures figures;
+    enum canary_state state = rollout_state(worker->rollout, &worker->canary, &figures);
+    const struct config_worker *before = rollout_before(worker->rollout);
+    return json_pack("{s:o, s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:I}", "name",
+                     json_text(worker->options.name), "state", canary_state_name(state),
+                     "share", (json_int_t)worker->canary.share_percent, "script_hash",
+                     worker->script_hash, "script_hash_before", before->script_hash, "runs",
+                     (json_int_t)figures.canary.runs, "failures",
+                     (json_int_t)figures.canary.failures, "runs_before",
+                     (json_int_t)figures.before.runs, "failures_before",
+                     (json_int_t)figures.before.failures);
+}
+
+static json_t *canaries(const struct config *config)
+{
+    json_t *list = json_array();
+    struct str name;
+    void *value;
+    for (size_t at = 0; table_next(config->workers, &at, &name, &value);) {
+        const struct config_worker *worker = value;
+        if (worker->rollout)
+            json_array_append_new(list, canary_report(worker));
+    }
+    return list;
+}
+
+/* Why the files as they are now are not in effect. */
+static json_t *reload_problems(const struct host_reload_report *report)
+{
+    json_t *list = json_array();
+    const struct problem *problem = report->problems.first;
+    for (; problem && json_array_size(list) < PROBLEMS_LISTED_MAX; problem = problem->next)
+        json_array_append_new(
+            list, json_pack("{s:o, s:i, s:i, s:o}", "file", json_text(problem->file),
+                            "line", (int)problem->line, "column", (int)problem->column,
+                            "problem", json_text(problem->text)));
+    return list;
+}
+
 static json_t *status_report(const struct host *host)
 {
     const struct config *config = host->router.config;
@@ -82,16 +129,19 @@ static json_t *status_report(const struct host *host)
     task_each(see_task, tasks);
     worker_each(see_worker, workers);
     delivery_each_connection(host->router.delivery, see_connection, connections);
-    return json_pack("{s:s, s:s, s:i, s:i, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o}",
+    return json_pack("{s:s, s:s, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, "
+                     "s:o, s:o, s:o}",
                      "version", POSTERN_VERSION, "name", config->host_name, "host",
                      (int)host->number, "pid", (int)getpid(), "uptime_ms",
                      (json_int_t)(unix_now_ms() - host->started_at), "sessions",
                      (json_int_t)smtp_server_session_count(host->server), "rules",
                      (json_int_t)rule_set_rule_count(config->rules), "domains",
-                     (json_int_t)rule_set_domain_count(config->rules), "events",
+                     (json_int_t)rule_set_domain_count(config->rules), "reloaded_at_ms",
+                     (json_int_t)host->last_reload.time_ms, "events",
                      event_counts(&host->shared->hosts[host->number]), "workers", workers,
-                     "upstream_connections", connections, "tasks", tasks, "service",
-                     service_report(host->shared));
+                     "canaries", canaries(config), "reload_problems",
+                     reload_problems(&host->last_reload), "upstream_connections",
+                     connections, "tasks", tasks, "service", service_report(host->shared));
 }
 
 static void answer(struct net_stream *stream, json_t *document, uint64_t deadline_ms)

@@ -15,6 +15,7 @@
 #include "binding.h"
 #include "durable.h"
 #include "host_internal.h"
+#include "rollout.h"
 
 #include "base/loop.h"
 #include "base/task.h"
@@ -153,6 +154,7 @@ static void close_host(struct serving *serving)
     struct host *host = &serving->host;
     end_task(serving->reloader);
     end_task(serving->greeter);
+    end_task(serving->tester);
     if (host->server)
         shut_server_down(serving);
     worker_stop_all();
@@ -166,6 +168,7 @@ static void close_host(struct serving *serving)
         dns_close(host->dns);
     http_client_close(host->router.http);
     config_release(host->router.config);
+    problem_list_close(&host->last_reload.problems);
 }
 
 static void wait_for_the_end(struct serving *serving)
@@ -184,13 +187,15 @@ static int serve_directory(struct serving *serving)
 {
     struct problem_list problems;
     problem_list_open(&problems);
-    struct config *config = host_load_config(serving->options, NULL, &problems);
+    struct config *config = host_load_config(serving, NULL, &problems);
     host_print_problems(&problems);
     problem_list_close(&problems);
     if (!config) {
         worker_stop_all();
         return EXIT_FAILURE;
     }
+    problem_list_open(&serving->host.last_reload.problems);
+    serving->host.last_reload.time_ms = unix_now_ms();
     struct err err = {0};
     int result = EXIT_FAILURE;
     if (open_host(serving, config, &err) < 0) {
@@ -202,6 +207,8 @@ static int serve_directory(struct serving *serving)
         host_note_rules(config);
         say_ready(serving);
         serving->reloader = task_start("reload", host_reload_when_changed, serving);
+        if (serving->host.number == 0)
+            serving->tester = task_start("tests", host_test_first_workers, serving);
         if (serving->options->when_listening)
             serving->greeter = task_start("greeter", greet, serving);
         wait_for_the_end(serving);
@@ -240,6 +247,8 @@ static int join_service(struct serving *serving, struct err *err)
             return err->code;
         serving->guard = task_start("guard", end_when_alone, serving);
     }
+    const struct rollout_board board = {host->shared, host->number};
+    rollout_board_clear(&board);
     struct shared_host *slot = &host->shared->hosts[host->number];
     status_count_in(slot->events);
     serving->heart = task_start("heart", supervised_beat, slot);

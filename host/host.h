@@ -7,11 +7,18 @@
 
 #include "smtp/server.h"
 
+/* What came of the last change of the rules directory. */
+struct host_reload_report {
+    uint64_t time_ms;
+    struct problem_list problems; /* empty: it is in effect */
+};
+
 struct host {
     struct router router; /* router.config is the present snapshot */
     struct smtp_server *server;
     struct dns *dns; /* NULL with dev */
     uint64_t started_at;
+    struct host_reload_report last_reload;
     struct shared *shared; /* with the other hosts of the service */
     unsigned number;       /* its place there */
 };
@@ -30,6 +37,7 @@ int host_serve(const struct host_options *options);
 /* Prints "file:line:column: text" for each problem to standard error. */
 void host_print_problems(const struct problem_list *problems);
 
-/* Loads every worker's script in an isolate, in a task, and reports those that do not load. */
-void host_try_workers(const struct config *config, const struct config *before,
-                      struct problem_list *problems);
+/* Of the snapshot's new versions of workers, before they take messages, in a task: loads each in an isolate; runs the tests
+ * beside their scripts. Reports what fails. */
+void host_try_workers(const struct config *config, struct problem_list *problems);
+void host_test_workers(const struct config *config, struct problem_list *problems);

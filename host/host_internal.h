@@ -14,14 +14,16 @@ struct serving {
     struct watch *watch;
     struct task *reloader;
     struct task *greeter;
+    struct task *tester;
     struct supervised *supervised; /* NULL without a supervisor */
     struct task *heart, *guard;
     bool is_reloading, reload_again;
 };
 
-/* A whole new snapshot with workers that load, or NULL with the problems. */
-struct config *host_load_config(const struct host_options *options,
-                                const struct config *before, struct problem_list *problems);
+/* A whole new snapshot with workers that load and, when it takes the place of another, pass their tests; or NULL with the
+ * problems. */
+struct config *host_load_config(const struct serving *serving, const struct config *before,
+                                struct problem_list *problems);
 /* NULL without `err` when there is no certificate. */
 struct tls_server *host_open_tls(const struct config *config, struct err *err);
 /* All that the snapshot was made of. */
@@ -32,5 +34,7 @@ void host_tell_shutdown(const struct host *host, const struct config *config);
 
 /* For a change of files and for SIGHUP: what comes while one reload is under way makes it run once more. */
 void host_reload(struct serving *serving);
-/* A task, with the struct serving. */
+/* Tasks, with the struct serving. */
 int host_reload_when_changed(void *arg);
+/* The tests of what serves from the start: nothing could serve instead, so what fails is told and no more. */
+int host_test_first_workers(void *arg);

@@ -4,25 +4,10 @@
 
 #include "durable.h"
 #include "host_internal.h"
+#include "rollout.h"
 
 #include "base/table.h"
 #include "base/task.h"
-
-void host_try_workers(const struct config *config, const struct config *before,
-                      struct problem_list *problems)
-{
-    struct str name;
-    void *value;
-    for (size_t at = 0; table_next(config->workers, &at, &name, &value);) {
-        struct config_worker *worker = value;
-        struct err err = {0};
-        if (before && config_worker(before, name) == worker->worker)
-            continue; /* it runs already */
-        if (worker_try(worker->worker, &err) < 0)
-            problem_add(problems, str_of(config->scripts_directory), 0, 0,
-                        "worker %.*s: %s", STR_ARG(name), err.text);
-    }
-}
 
 struct load {
     const struct host_options *options;
@@ -37,15 +22,18 @@ static void load_on_thread(void *arg)
         config_load(load->options->directory, load->options->mode, load->problems);
 }
 
-struct config *host_load_config(const struct host_options *options,
-                                const struct config *before, struct problem_list *problems)
+struct config *host_load_config(const struct serving *serving, const struct config *before,
+                                struct problem_list *problems)
 {
-    struct load load = {options, problems, NULL};
+    const struct rollout_board board = {serving->host.shared, serving->host.number};
+    struct load load = {serving->options, problems, NULL};
     task_work(load_on_thread, &load);
     if (!load.config)
         return NULL;
-    config_start_workers(load.config, before);
-    host_try_workers(load.config, before, problems);
+    config_start_workers(load.config, before, &board);
+    host_try_workers(load.config, problems);
+    if (before && problems->count == 0)
+        host_test_workers(load.config, problems);
     if (problems->count == 0)
         return load.config;
     config_release(load.config);
@@ -156,6 +144,20 @@ void host_tell_shutdown(const struct host *host, const struct config *config)
     atomic_store(&host->shared->hosts[host->number].shutdown_ms, config->shutdown_ms);
 }
 
+static void note_changed_workers(const struct config *config)
+{
+    struct str name;
+    void *value;
+    for (size_t at = 0; table_next(config->workers, &at, &name, &value);) {
+        const struct config_worker *worker = value;
+        if (worker->is_new)
+            EVENT(NULL, STATUS_WORKER_CHANGED, FIELD("worker", name),
+                  FIELD("script", config_short_hash(worker)),
+                  FIELD_NUMBER("share",
+                               worker->rollout ? worker->canary.share_percent : 100));
+    }
+}
+
 /* All of the new snapshot takes effect, or nothing does. */
 static int take_effect(struct serving *serving, struct config *config, struct err *err)
 {
@@ -176,27 +178,35 @@ static int take_effect(struct serving *serving, struct config *config, struct er
     note_what_needs_a_restart(host->router.config, config);
     config_release(host->router.config);
     host->router.config = config;
+    note_changed_workers(config);
     durable_reconfigure(&host->router);
     host_note_rules(config);
     return 0;
 }
 
+static void note_refusal(const struct problem_list *problems)
+{
+    for (const struct problem *problem = problems->first; problem; problem = problem->next)
+        EVENT(NULL, STATUS_RULES_REFUSED, FIELD("file", problem->file),
+              FIELD_NUMBER("line", problem->line), FIELD_NUMBER("column", problem->column),
+              FIELD("problem", problem->text));
+}
+
 static void reload_once(struct serving *serving)
 {
+    struct host *host = &serving->host;
     struct problem_list problems;
     problem_list_open(&problems);
-    struct config *config =
-        host_load_config(serving->options, serving->host.router.config, &problems);
+    struct config *config = host_load_config(serving, host->router.config, &problems);
     struct err err = {0};
     if (config && take_effect(serving, config, &err) < 0) {
         problem_add(&problems, str_of(config->directory), 0, 0, "%s", err.text);
         config_release(config);
     }
-    for (const struct problem *problem = problems.first; problem; problem = problem->next)
-        EVENT(NULL, STATUS_RULES_REFUSED, FIELD("file", problem->file),
-              FIELD_NUMBER("line", problem->line), FIELD_NUMBER("column", problem->column),
-              FIELD("problem", problem->text));
-    problem_list_close(&problems);
+    if (!task_cancelled(task_current())) /* else it may have failed of that */
+        note_refusal(&problems);
+    problem_list_close(&host->last_reload.problems);
+    host->last_reload = (struct host_reload_report){unix_now_ms(), problems};
 }
 
 void host_reload(struct serving *serving)

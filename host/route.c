@@ -237,11 +237,11 @@ static void through_worker(struct passage *passage, struct outcome *outcome,
 {
     struct worker_outcome ended = {0};
     struct str name = match->rule->worker;
+    struct route_version version = route_choose_version(passage, outcome, name);
     outcome->action = STR("worker");
     outcome->worker = name;
-    outcome->worker_version = str_of(config_worker_version(passage->config, name));
-    outcome->reply = route_through_worker(passage, outcome, match,
-                                          config_worker(passage->config, name), &ended);
+    outcome->worker_version = str_of(version.worker->script_hash);
+    outcome->reply = route_through_worker(passage, outcome, match, &version, &ended);
     outcome->worker_outcome = str_of(worker_result_name(ended.result));
 }
 

@@ -258,22 +258,28 @@ static struct reply reply_to_end(struct passage *passage, struct outcome *outcom
     default:
         break;
     }
-    return route_on_worker_error(passage, outcome, &worker->on_error);
+    /* As host.yaml says now, whichever version it was. */
+    return route_on_worker_error(
+        passage, outcome,
+        &config_worker_described(passage->config, worker->options.name)->on_error);
 }
 
 static void tell_end(const struct passage *passage, const struct outcome *outcome,
+                     const struct route_version *version,
                      const struct worker_outcome *ended)
 {
+    struct str script = config_short_hash(version->worker);
     EVENT(passage->trail, STATUS_WORKER_ENDED, FIELD("worker", outcome->worker),
+          FIELD("script", script),
           FIELD("outcome", str_of(worker_result_name(ended->result))),
           FIELD("why", ended->text), FIELD_NUMBER("actions", ended->action_count),
           FIELD_NUMBER("cpu_us", ended->cpu_us));
     if (ended->circuit == CIRCUIT_HAS_OPENED)
         EVENT(passage->trail, STATUS_WORKER_CIRCUIT_OPENED,
-              FIELD("worker", outcome->worker), FIELD("version", outcome->worker_version));
+              FIELD("worker", outcome->worker), FIELD("script", script));
     else if (ended->circuit == CIRCUIT_HAS_CLOSED)
         EVENT(passage->trail, STATUS_WORKER_CIRCUIT_CLOSED,
-              FIELD("worker", outcome->worker), FIELD("version", outcome->worker_version));
+              FIELD("worker", outcome->worker), FIELD("script", script));
 }
 
 static struct worker_email email_of(const struct passage *passage,
@@ -299,7 +305,8 @@ static struct worker_email email_of(const struct passage *passage,
 }
 
 struct reply route_through_worker(struct passage *passage, struct outcome *outcome,
-                                  const struct rule_match *match, struct worker *worker,
+                                  const struct rule_match *match,
+                                  const struct route_version *version,
                                   struct worker_outcome *ended)
 {
     static const struct worker_actions verbs = {.forward = forward,
@@ -308,19 +315,20 @@ struct reply route_through_worker(struct passage *passage, struct outcome *outco
                                                 .is_action = is_action,
                                                 .log = log_line,
                                                 .end = end_run};
-    const struct config_worker *described =
-        config_worker_described(passage->config, worker_name(worker));
     struct worker_passage *run = mem_zero(1, sizeof *run);
     run->passage = passage_keep(passage);
     run->outcome = outcome;
-    run->worker = described;
+    run->worker = version->worker;
     struct worker_actions actions = verbs;
     actions.arg = run;
     struct worker_email email = email_of(passage, outcome, match);
-    int result = worker_run(worker, &email, &actions, passage->message->arena, ended);
+    int result = worker_run(version->worker->worker, &email, &actions,
+                            passage->message->arena, ended);
     if (result < 0)
         return reply_shutting_down();
-    ended->text = binding_hide_secrets(described, ended->text, passage->message->arena);
-    tell_end(passage, outcome, ended);
-    return reply_to_end(passage, outcome, described, ended);
+    route_note_version(version, ended);
+    ended->text =
+        binding_hide_secrets(version->worker, ended->text, passage->message->arena);
+    tell_end(passage, outcome, version, ended);
+    return reply_to_end(passage, outcome, version->worker, ended);
 }

@@ -1,7 +1,8 @@
 /* What the processes of one service share: one memfd, mapped by the supervisor and by every host. Each figure has one
  * writer, is atomic, and outlives the host that wrote it.
  *
- * A host may be broken: the supervisor believes nothing that it reads here beyond what it does with it. */
+ * A host may be broken: the supervisor believes nothing that it reads here beyond what it does with it. What hosts count of
+ * rollouts they believe of each other: it decides between two versions that both may run. */
 #pragma once
 
 #include <stdatomic.h>
@@ -13,13 +14,23 @@
 #include "base/err.h"
 #include "status/event.h"
 
-#define SHARED_HOSTS_MAX CONFIG_HOSTS_MAX
+#define SHARED_HOSTS_MAX    CONFIG_HOSTS_MAX
+#define SHARED_ROLLOUTS_MAX 16
+
+/* What one host has seen of a worker's new version and of the one before it (rollout.h). */
+struct shared_rollout {
+    _Atomic uint64_t key;   /* of worker and versions, the same in all hosts; 0: free */
+    _Atomic uint64_t state; /* enum canary_state */
+    _Atomic uint64_t started_at;
+    _Atomic uint64_t runs_before, failures_before, runs, failures;
+};
 
 struct shared_host {
     /* the host's */
     _Atomic uint64_t events[STATUS_EVENT_COUNT];
     _Atomic uint64_t heartbeat; /* grows as long as its loop turns */
     _Atomic uint64_t shutdown_ms;
+    struct shared_rollout rollouts[SHARED_ROLLOUTS_MAX];
     /* the supervisor's */
     _Atomic int64_t pid; /* 0 while none runs */
     _Atomic uint64_t restarts;

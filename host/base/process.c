@@ -85,6 +85,12 @@ int process_wait(struct process *process, uint64_t deadline_ms)
     return task_wait(&process->exited, deadline_ms);
 }
 
+void process_end(struct process *process)
+{
+    process_kill(process);
+    task_wait_surely(&process->exited);
+}
+
 int process_signal(const struct process *process)
 {
     return process->signal;

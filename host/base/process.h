@@ -24,6 +24,8 @@ pid_t process_pid(const struct process *process);
 void process_send(struct process *process, int signal);
 /* SIGKILL. */
 void process_kill(struct process *process);
+/* SIGKILL, and waits for the end that then comes, whatever happens to the task. */
+void process_end(struct process *process);
 /* Waits until it has ended: 0, -ETIMEDOUT or -ECANCELED. */
 int process_wait(struct process *process, uint64_t deadline_ms);
 /* After the end: the signal that ended it, or 0; and its exit status if it was 0. */

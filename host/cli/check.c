@@ -14,8 +14,10 @@ static int check(void *arg)
     problem_list_open(&problems);
     struct config *config = config_load(directory, CONFIG_SERVE, &problems);
     if (config) {
-        config_start_workers(config, NULL);
-        host_try_workers(config, NULL, &problems);
+        config_start_workers(config, NULL, NULL);
+        host_try_workers(config, &problems);
+        if (problems.count == 0)
+            host_test_workers(config, &problems);
     }
     host_print_problems(&problems);
     size_t count = problems.count;

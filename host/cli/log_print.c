@@ -3,6 +3,8 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "config.h"
+
 #include "cli/json.h"
 #include "cli/log.h"
 #include "cli/printable.h"
@@ -136,8 +138,8 @@ static void print_decision(const struct store_activity *activity, struct arena *
     print_field("action", activity->action, arena);
     print_field("sent", log_actions(activity->actions, arena), arena);
     if (activity->worker.length)
-        printf("%-12s%s (%s): %s\n", "worker", printable(activity->worker, arena),
-               printable(activity->worker_version, arena),
+        printf("%-12s%s (script %.*s): %s\n", "worker", printable(activity->worker, arena),
+               CONFIG_HASH_DIGITS, printable(activity->worker_version, arena),
                printable(activity->worker_outcome, arena));
     print_field("told", activity->reply, arena);
     print_field("status", activity->status, arena);

@@ -28,7 +28,7 @@ static int run(void *arg)
     struct trial *trial = arg;
     enum worker_result result;
     status_log_level(STR("off"));
-    config_start_workers(trial->config, NULL);
+    config_start_workers(trial->config, NULL, NULL);
     trial->bindings = bindings_open(1);
     cli_json_print(trial_run(trial, &result));
     worker_stop_all();

@@ -207,8 +207,8 @@ json_t *trial_run(struct trial *trial, enum worker_result *result)
     struct worker_outcome ended = {0};
     struct smtp_recipient recipient = {.mailbox = trial->recipient};
     struct outcome outcome = {.recipient = &recipient, .on_soft_failure = RULE_SOFT_QUEUE};
-    struct reply reply =
-        route_through_worker(passage, &outcome, &match, trial->worker->worker, &ended);
+    const struct route_version version = {.worker = trial->worker, .is_new = true};
+    struct reply reply = route_through_worker(passage, &outcome, &match, &version, &ended);
     while (passage->references > 1) /* waitUntil functions */
         task_sleep(POLL_MS);
     *result = ended.result;

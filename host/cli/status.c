@@ -95,6 +95,12 @@ static long long number_of(const json_t *object, const char *key)
     return (long long)json_integer_value(json_object_get(object, key));
 }
 
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}
+
 static void add_number(json_t *sum, const char *key, const json_t *part)
 {
     json_object_set_new(sum, key, json_integer(number_of(sum, key) + number_of(part, key)));
@@ -114,7 +120,8 @@ static void add_items(json_t *sum, const char *key, const json_t *report)
 
 static void add_report(json_t *sum, const json_t *report)
 {
-    static const char *const lists[] = {"workers", "upstream_connections", "tasks"};
+    static const char *const lists[] = {"workers", "canaries", "reload_problems",
+                                        "upstream_connections", "tasks"};
     add_number(sum, "sessions", report);
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         if (!json_object_get(sum, lists[i]))
@@ -148,8 +155,9 @@ static json_t *describe_host(const struct survey *survey, json_t *known)
 /* A report without what is to be summed. */
 static json_t *copy_rest(const json_t *report)
 {
-    static const char *const summed[] = {"sessions", "workers", "upstream_connections",
-                                         "tasks",    "events",  "host"};
+    static const char *const summed[] = {
+        "sessions", "workers", "canaries", "reload_problems", "upstream_connections",
+        "tasks",    "events",  "host"};
     json_t *rest = json_copy((json_t *)(uintptr_t)report);
     for (size_t i = 0; i < sizeof summed / sizeof *summed; i++)
         json_object_del(rest, summed[i]);
@@ -239,10 +247,44 @@ static void print_workers(const json_t *report)
         puts("workers");
     json_array_foreach(list, i, item)
     {
-        printf("  %-16s %lld in_flight, circuit %s\n",
-               json_string_value(json_object_get(item, "name")),
-               number_of(item, "in_flight"),
-               json_string_value(json_object_get(item, "circuit")));
+        printf("  %-16s %lld in_flight, circuit %s, script %.*s\n", text_of(item, "name"),
+               number_of(item, "in_flight"), text_of(item, "circuit"), CONFIG_HASH_DIGITS,
+               text_of(item, "script_hash"));
+    }
+}
+
+/* The hosts put their figures together, so that each tells the same. */
+static void print_canaries(const json_t *report)
+{
+    const json_t *list = json_object_get(report, "canaries");
+    size_t i;
+    const json_t *item;
+    if (json_array_size(list))
+        puts("new versions of workers");
+    json_array_foreach(list, i, item)
+    {
+        printf("  %-16s %s in host %lld: script %.*s, %lld%%, %lld of %lld runs failed; "
+               "before it %.*s, %lld of %lld\n",
+               text_of(item, "name"), text_of(item, "state"), number_of(item, "host"),
+               CONFIG_HASH_DIGITS, text_of(item, "script_hash"), number_of(item, "share"),
+               number_of(item, "failures"), number_of(item, "runs"), CONFIG_HASH_DIGITS,
+               text_of(item, "script_hash_before"), number_of(item, "failures_before"),
+               number_of(item, "runs_before"));
+    }
+}
+
+static void print_reload_problems(const json_t *report)
+{
+    const json_t *list = json_object_get(report, "reload_problems");
+    size_t i;
+    const json_t *item;
+    if (json_array_size(list))
+        puts("the last change was refused, what was there before it serves");
+    json_array_foreach(list, i, item)
+    {
+        printf("  host %-11lld %s:%lld:%lld: %s\n", number_of(item, "host"),
+               text_of(item, "file"), number_of(item, "line"), number_of(item, "column"),
+               text_of(item, "problem"));
     }
 }
 
@@ -279,7 +321,9 @@ static void print_report(const json_t *report)
                         count) if (json_integer_value(count))
         printf("  %-24s %lld\n", name, (long long)json_integer_value(count));
     print_hosts(report);
+    print_reload_problems(report);
     print_workers(report);
+    print_canaries(report);
     print_list(report, "upstream connections", "upstream_connections", "peer", "messages");
     print_list(report, "tasks", "tasks", "task", "stage");
 }

@@ -148,7 +148,7 @@ static int tested_load(struct tested *tested, const char *path, const json_t *qu
         set_clock(options, json_number_value(now), arena);
     if (set_bindings(tested->worker, json_object_get(question, "bindings"), arena, err) < 0)
         return err->code;
-    config_start_workers(tested->config, NULL);
+    config_start_workers(tested->config, NULL, NULL);
     return 0;
 }
 

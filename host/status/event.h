@@ -23,6 +23,17 @@
     X(RULES_LOADED, "rules.loaded", INFO, "A rule set took effect.")                       \
     X(RULES_REFUSED, "rules.refused", ERROR,                                               \
       "A changed rules directory has problems; the set before it stays.")                  \
+    X(WORKER_TESTS_FAILED, "worker.tests_failed", WARN,                                    \
+      "A script's tests fail; it serves, since there is no version before it.")            \
+    X(WORKER_CHANGED, "worker.changed", INFO,                                              \
+      "A new version of a worker takes messages: all, or its canary's share.")             \
+    X(CANARY_CHOSEN, "canary.chosen", DEBUG,                                               \
+      "While a worker's new version is tried: which version a message goes to.")           \
+    X(CANARY_PROMOTED, "canary.promoted", INFO,                                            \
+      "A new version of a worker did no worse than the one before: it takes all "          \
+      "messages.")                                                                         \
+    X(CANARY_RETURNED, "canary.returned", ERROR,                                           \
+      "A new version of a worker failed more often: the one before takes all messages.")   \
     X(RESTART_NEEDED, "restart.needed", WARN,                                              \
       "An option has changed that takes effect at the next start only.")                   \
     X(SESSION_NOTE, "session", DEBUG,                                                      \

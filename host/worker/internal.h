@@ -24,6 +24,7 @@ struct worker {
     size_t references;
     char *name;
     char *script;
+    char *label;
     struct worker_limits limits;
     struct buf load; /* LOAD's payload: the copy of the options */
     bool is_too_large;

@@ -59,6 +59,7 @@ struct worker *worker_new(const struct worker_options *options)
     worker->references = 1;
     worker->name = mem_copy_text(options->name.at, options->name.length);
     worker->script = mem_copy_text(options->script.at, options->script.length);
+    worker->label = mem_copy_text(options->label.at, options->label.length);
     worker->limits = options->limits;
     worker->circuit.options = options->circuit;
     buf_init(&worker->load, WIRE_FRAME_BYTES_MAX);
@@ -78,6 +79,7 @@ static void free_if_unused(struct worker *worker)
     buf_free(&worker->load);
     free(worker->name);
     free(worker->script);
+    free(worker->label);
     free(worker);
 }
 
@@ -181,6 +183,7 @@ void worker_each(void (*see)(const struct worker_view *view, void *arg), void *a
         const struct isolate_process *isolate = worker->isolate;
         bool is_ready = isolate && isolate->state == ISOLATE_READY;
         struct worker_view view = {.name = worker_name(worker),
+                                   .label = str_of(worker->label),
                                    .circuit = worker->circuit.state};
         if (is_ready) {
             view.pid = (int)process_pid(isolate->process);

@@ -56,6 +56,7 @@ struct worker_options {
     size_t binding_count;
     struct worker_limits limits;
     struct circuit_options circuit;
+    struct str label; /* of the version, where people see it */
 };
 
 struct worker;
@@ -74,7 +75,7 @@ int worker_try(struct worker *worker, struct err *err);
 void worker_stop_all(void);
 /* For `postern status`: the versions that have an isolate, or whose circuit is not closed. */
 struct worker_view {
-    struct str name;
+    struct str name, label;
     int pid; /* 0: no isolate takes messages now */
     size_t in_flight;
     uint64_t lua_bytes;

@@ -1,0 +1,109 @@
+/* New versions of workers before they take messages: each must load, and pass the tests beside its script. */
+#include "host_internal.h"
+#include "script_tests.h"
+
+#include "base/table.h"
+#include "base/task.h"
+
+void host_try_workers(const struct config *config, struct problem_list *problems)
+{
+    struct str name;
+    void *value;
+    for (size_t at = 0; table_next(config->workers, &at, &name, &value);) {
+        struct config_worker *worker = value;
+        struct err err = {0};
+        if (worker->is_new && worker_try(worker->worker, &err) < 0)
+            problem_add(problems, str_of(config->scripts_directory), 0, 0,
+                        "worker %.*s: %s", STR_ARG(name), err.text);
+    }
+}
+
+/* --- tests --- */
+
+struct files {
+    const char **paths;
+    size_t count;
+};
+
+/* Several workers may have the same script. */
+static void add_file(struct files *files, const char *path)
+{
+    for (size_t i = 0; i < files->count; i++)
+        if (str_equal(str_of(files->paths[i]), str_of(path)))
+            return;
+    files->paths[files->count++] = path;
+}
+
+static bool wants_tests(const struct config_worker *worker)
+{
+    return worker->is_new && worker->is_tested;
+}
+
+static struct files files_of(const struct config *config, struct arena *arena)
+{
+    struct files files = {arena_array(arena, const char *, table_count(config->workers)),
+                          0};
+    struct str name;
+    void *value;
+    for (size_t at = 0; table_next(config->workers, &at, &name, &value);) {
+        const char *path = wants_tests(value) ? script_tests_file(value, arena) : NULL;
+        if (path)
+            add_file(&files, path);
+    }
+    return files;
+}
+
+struct comparison {
+    const struct config *config;
+    const struct config_worker *changed; /* NULL: all is as it was read */
+};
+
+static void compare_on_thread(void *arg)
+{
+    struct comparison *comparison = arg;
+    struct str name;
+    void *value;
+    for (size_t at = 0; table_next(comparison->config->workers, &at, &name, &value);)
+        if (wants_tests(value) && !config_worker_is_on_disk(comparison->config, value))
+            comparison->changed = value;
+}
+
+/* Tests read the files once more: what they say of must be what is loaded. A change makes another reload anyway. */
+static const struct config_worker *find_changed(const struct config *config)
+{
+    struct comparison comparison = {config, NULL};
+    task_work(compare_on_thread, &comparison);
+    return comparison.changed;
+}
+
+void host_test_workers(const struct config *config, struct problem_list *problems)
+{
+    struct arena *arena = arena_new();
+    const struct files files = files_of(config, arena);
+    task_stage("running the tests of %zu scripts", files.count);
+    bool have_passed = files.count == 0 || script_tests_run(files.paths, files.count,
+                                                            config->test_ms, problems) == 0;
+    const struct config_worker *changed =
+        files.count && have_passed ? find_changed(config) : NULL;
+    if (changed)
+        problem_add(problems, str_of(changed->path), 0, 0,
+                    "it has changed while its tests ran: they say nothing of it");
+    arena_free(arena);
+}
+
+int host_test_first_workers(void *arg)
+{
+    const struct serving *serving = arg;
+    struct config *config = config_keep(serving->host.router.config);
+    struct problem_list problems;
+    problem_list_open(&problems);
+    host_test_workers(config, &problems);
+    if (!task_cancelled(task_current()) && !find_changed(config))
+        for (const struct problem *problem = problems.first; problem;
+             problem = problem->next)
+            EVENT(NULL, STATUS_WORKER_TESTS_FAILED, FIELD("file", problem->file),
+                  FIELD_NUMBER("line", problem->line), FIELD("problem", problem->text));
+    problem_list_close(&problems);
+    config_release(config);
+    return 0;
+}

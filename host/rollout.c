@@ -1,0 +1,216 @@
+#include "rollout.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/evp.h>
+
+#include "base/mem.h"
+#include "mail/message.h"
+
+struct rollout {
+    size_t references;
+    const struct config_worker *before;
+    char version[CONFIG_VERSION_BYTES], script_hash[CONFIG_VERSION_BYTES];
+    uint64_t key;
+    const struct shared *shared; /* NULL: this host is alone */
+    struct shared_rollout *own;  /* this host's part, in there or `alone` */
+    struct shared_rollout alone;
+    bool is_told;
+};
+
+/* The first 64 bits of the parts' SHA-256. */
+static uint64_t hash_of(const struct str parts[], size_t count)
+{
+    EVP_MD_CTX *hash = EVP_MD_CTX_new();
+    unsigned char digest[32];
+    invariant(hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1,
+              "SHA-256 is not available");
+    for (size_t i = 0; i < count; i++) {
+        EVP_DigestUpdate(hash, &parts[i].length, sizeof parts[i].length);
+        EVP_DigestUpdate(hash, parts[i].at, parts[i].length);
+    }
+    EVP_DigestFinal_ex(hash, digest, NULL);
+    EVP_MD_CTX_free(hash);
+    uint64_t number;
+    memcpy(&number, digest, sizeof number);
+    return number;
+}
+
+/* --- the hosts' figures --- */
+
+void rollout_board_clear(const struct rollout_board *board)
+{
+    for (size_t i = 0; i < SHARED_ROLLOUTS_MAX; i++)
+        atomic_store(&board->shared->hosts[board->host].rollouts[i].key, 0);
+}
+
+static struct shared_rollout *find_part(const struct shared *shared, unsigned host,
+                                        uint64_t key)
+{
+    struct shared_rollout *parts = (struct shared_rollout *)shared->hosts[host].rollouts;
+    for (size_t i = 0; i < SHARED_ROLLOUTS_MAX; i++)
+        if (atomic_load(&parts[i].key) == key)
+            return &parts[i];
+    return NULL;
+}
+
+/* In shared memory, unless so many are under way that this one is this host's affair. */
+static void begin_part(struct rollout *rollout, const struct rollout_board *board)
+{
+    struct shared_rollout *free_part =
+        board ? find_part(board->shared, board->host, 0) : NULL;
+    rollout->own = free_part ? free_part : &rollout->alone;
+    rollout->shared = free_part ? board->shared : NULL;
+    *rollout->own =
+        (struct shared_rollout){.state = CANARY_RUNNING, .started_at = unix_now_ms()};
+    atomic_store(&rollout->own->key, rollout->key);
+}
+
+static void add_part(const struct shared_rollout *part, struct canary_figures *figures,
+                     enum canary_state *state)
+{
+    uint64_t now_ms = unix_now_ms(), started_at = atomic_load(&part->started_at);
+    uint64_t age_ms = now_ms > started_at ? now_ms - started_at : 0;
+    figures->before.runs += atomic_load(&part->runs_before);
+    figures->before.failures += atomic_load(&part->failures_before);
+    figures->canary.runs += atomic_load(&part->runs);
+    figures->canary.failures += atomic_load(&part->failures);
+    if (age_ms > figures->age_ms)
+        figures->age_ms = age_ms;
+    uint64_t said = atomic_load(&part->state);
+    if (*state == CANARY_RUNNING && (said == CANARY_RETURNED || said == CANARY_PROMOTED))
+        *state = (enum canary_state)said;
+}
+
+/* Sums up; the state is what this host has said already, or else another. */
+static enum canary_state sum_up(const struct rollout *rollout,
+                                struct canary_figures *figures)
+{
+    enum canary_state state = CANARY_RUNNING;
+    *figures = (struct canary_figures){0};
+    add_part(rollout->own, figures, &state);
+    for (unsigned i = 0; rollout->shared && i < rollout->shared->host_count; i++) {
+        const struct shared_rollout *part = find_part(rollout->shared, i, rollout->key);
+        if (part && part != rollout->own)
+            add_part(part, figures, &state);
+    }
+    return state;
+}
+
+/* --- life --- */
+
+struct rollout *rollout_new(const struct config_worker *before,
+                            const struct config_worker *worker,
+                            const struct rollout_board *board)
+{
+    struct rollout *rollout = mem_zero(1, sizeof *rollout);
+    rollout->references = 1;
+    rollout->before = before;
+    config_keep_memory(before->home);
+    worker_keep(before->worker);
+    memcpy(rollout->version, worker->version, sizeof rollout->version);
+    memcpy(rollout->script_hash, worker->script_hash, sizeof rollout->script_hash);
+    rollout->key =
+        hash_of((const struct str[]){worker->options.name, str_of(before->version),
+                                     str_of(worker->version)},
+                3);
+    begin_part(rollout, board);
+    return rollout;
+}
+
+struct rollout *rollout_keep(struct rollout *rollout)
+{
+    rollout->references++;
+    return rollout;
+}
+
+void rollout_release(struct rollout *rollout)
+{
+    if (!rollout || --rollout->references)
+        return;
+    atomic_store(&rollout->own->key, 0);
+    worker_release(rollout->before->worker);
+    config_release_memory(rollout->before->home);
+    free(rollout);
+}
+
+const struct config_worker *rollout_before(const struct rollout *rollout)
+{
+    return rollout->before;
+}
+
+bool rollout_is_of(const struct rollout *rollout, const char *version)
+{
+    return strcmp(rollout->version, version) == 0;
+}
+
+/* --- messages --- */
+
+bool rollout_takes(struct rollout *rollout, const struct canary_options *options,
+                   struct str message_name)
+{
+    struct canary_figures figures;
+    switch (rollout_state(rollout, options, &figures)) {
+    case CANARY_RETURNED:
+        return false;
+    case CANARY_PROMOTED:
+        return true;
+    case CANARY_RUNNING:
+        break;
+    }
+    const struct str parts[] = {{(const char *)&rollout->key, sizeof rollout->key},
+                                message_name};
+    return canary_takes(options, hash_of(parts, 2));
+}
+
+/* --- the verdict --- */
+
+static void tell(const struct rollout *rollout, enum canary_state state,
+                 const struct canary_figures *figures)
+{
+    EVENT(NULL, state == CANARY_RETURNED ? STATUS_CANARY_RETURNED : STATUS_CANARY_PROMOTED,
+          FIELD("worker", rollout->before->options.name),
+          FIELD("script", str_part(str_of(rollout->script_hash), 0, CONFIG_HASH_DIGITS)),
+          FIELD("before", config_short_hash(rollout->before)),
+          FIELD_NUMBER("runs", figures->canary.runs),
+          FIELD_NUMBER("failures", figures->canary.failures),
+          FIELD_NUMBER("runs_before", figures->before.runs),
+          FIELD_NUMBER("failures_before", figures->before.failures));
+}
+
+static enum canary_state judge(struct rollout *rollout,
+                               const struct canary_options *options,
+                               struct canary_figures *figures, bool has_paused)
+{
+    enum canary_state state = sum_up(rollout, figures);
+    figures->is_paused = has_paused;
+    if (state == CANARY_RUNNING)
+        state = canary_judge(options, figures);
+    if (state != CANARY_RUNNING && !rollout->is_told) {
+        rollout->is_told = true;
+        atomic_store(&rollout->own->state, state);
+        tell(rollout, state, figures);
+    }
+    return state;
+}
+
+enum canary_state rollout_state(struct rollout *rollout,
+                                const struct canary_options *options,
+                                struct canary_figures *figures)
+{
+    return judge(rollout, options, figures, false);
+}
+
+void rollout_note(struct rollout *rollout, const struct canary_options *options,
+                  const struct rollout_run *run)
+{
+    struct shared_rollout *own = rollout->own;
+    struct canary_figures figures;
+    if (atomic_load(&own->state) != CANARY_RUNNING)
+        return;
+    atomic_fetch_add(run->is_new ? &own->runs : &own->runs_before, 1);
+    if (run->has_failed)
+        atomic_fetch_add(run->is_new ? &own->failures : &own->failures_before, 1);
+    judge(rollout, options, &figures, run->is_new && run->has_paused);
+}
