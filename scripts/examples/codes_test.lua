@@ -55,7 +55,7 @@ describe("codes", function()
   end)
 
   it("are not seen where there is none", function()
-    for _, text in ipairs { "Read our code of conduct.", "We are 123456 people.", "Code A1-B2, code x123456" } do
+    for _, text in ipairs { "Our code of conduct.", "We are 123456 people.", "Code A1-B2, code x123456" } do
       assert.is_nil(code_in(text), text)
     end
   end)
