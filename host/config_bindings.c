@@ -33,7 +33,8 @@ const struct node_key config_secret_keys[] = {
 const struct node_key config_send_keys[] = {
     {"from", "list", "our domains",
      "addresses that may be the sender; \"*@example.com\": all of a domain"},
-    {"to", "list", "`destinations`", "addresses that may be written to, in the same way"},
+    {"to", "list", "`destinations`",
+     "addresses that may be written to, in the same way; \"*\": anybody"},
     {0},
 };
 const struct node_key config_fetch_keys[] = {

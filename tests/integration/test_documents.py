@@ -277,6 +277,46 @@ def test_reference_pages_are_as_they_would_be_written_now():
     assert done.returncode == 0, done.stderr + "run ./do docs"
 
 
+def sections(file):
+    done = postern("options", "--json")
+    return [section for section in json.loads(done.stdout) if section["file"] == file and "(API)" not in section["path"]]
+
+
+def nested(path, keys):
+    """A map with these keys at a path: "auth.lists[]", "workers.NAME.circuit"."""
+    for part in reversed(path.split(".") if path else []):
+        keys = {part.replace("[]", ""): [keys] if part.endswith("[]") else keys}
+    return keys
+
+
+# Without these, their map is not read any further.
+NEEDED = {"certificate": "x", "key": "x", "script": "NAME.lua"}
+
+
+def unknown_keys(folder, file, path, keys):
+    """What `postern check` says of unknown keys: [(key, the known ones)]."""
+    rules = folder / "rules"
+    rules.mkdir(parents=True)
+    (folder / "scripts").mkdir()
+    (folder / "scripts/NAME.lua").write_text("return {}\n")
+    (rules / "host.yaml").write_text(HOST)
+    head = {"scripts": "../scripts"} if file == "host.yaml" else {"domain": "example.com"}
+    content = {**nested(path, keys), **head} if not path else {**head, **nested(path, keys)}
+    (rules / ("host.yaml" if file == "host.yaml" else "example.com.yaml")).write_text(json.dumps(content))
+    return re.findall(r"unknown key '([^']*)': known here are (.*)", postern("check", rules).stderr)
+
+
+@pytest.mark.parametrize("file", ["host.yaml", "rules"])
+def test_the_reference_has_the_keys_that_are_known(file, tmp_path):
+    """Each of them is taken, and the hint for one that is not lists them all."""
+    for number, section in enumerate(sections(file)):
+        names, odd = [key["name"] for key in section["keys"]], "0" * 40
+        keys = {**{name: NEEDED.get(name) for name in names}, odd: 1}
+        unknown = unknown_keys(tmp_path / str(number), file, section["path"], keys)
+        assert [key for key, _ in unknown] == [odd], section["path"]
+        assert ", ".join(names).startswith(unknown[0][1]), section["path"]
+
+
 def test_every_error_code_is_in_the_guide():
     sources = [path for folder in ("host", "lua/stdlib") for path in (ROOT / folder).rglob("*.[cl]*")]
     code = re.compile(r'"(E_[A-Z_]+)"')
