@@ -110,7 +110,11 @@ struct loading {
 static bool has_worker(void *arg, struct str name)
 {
     struct loading *loading = arg;
-    return config_find_worker(loading->config, name, loading->problems) != NULL;
+    struct config_worker *worker =
+        config_find_worker(loading->config, name, loading->problems);
+    if (worker)
+        config_needs_handler(worker, WORKER_EMAIL);
+    return worker != NULL;
 }
 
 static bool is_verified(void *arg, const struct mailbox *destination)

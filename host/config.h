@@ -51,6 +51,8 @@ struct config_worker {
     char script_hash[CONFIG_VERSION_BYTES];
     bool is_tested; /* its tests are run before it takes messages */
     struct canary_options canary;
+    unsigned
+        needed_handlers; /* bits by enum worker_handler: what the directory counts on */
     /* once config_start_workers has run: */
     struct worker *worker;
     bool is_new;             /* a version that the snapshot before does not run */

@@ -46,6 +46,8 @@ void config_read_workers(struct config *config, struct node *section,
                          struct problem_list *problems);
 /* The worker of this name, declared in host.yaml or simply a script <name>.lua in the scripts folder; NULL if
  * there is neither. Problems of the script's file are reported at `where` (may be NULL). */
+/* Something in the directory is for this handler: a script without it is a problem (host_try_workers). */
+void config_needs_handler(struct config_worker *worker, enum worker_handler handler);
 struct config_worker *config_find_worker(struct config *config, struct str name,
                                          struct problem_list *problems);
 /* Reads the worker's variables, secrets and bindings: the keys of config_env_keys (NULL ends them). */

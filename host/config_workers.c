@@ -266,6 +266,11 @@ void config_read_workers(struct config *config, struct node *section,
     }
 }
 
+void config_needs_handler(struct config_worker *worker, enum worker_handler handler)
+{
+    worker->needed_handlers |= 1U << handler;
+}
+
 struct config_worker *config_find_worker(struct config *config, struct str name,
                                          struct problem_list *problems)
 {

@@ -1,20 +1,52 @@
 /* New versions of workers before they take messages: each must load, and pass the tests beside its script. */
+#include <errno.h>
+
 #include "host_internal.h"
 #include "script_tests.h"
 
 #include "base/table.h"
 #include "base/task.h"
 
+static void report(const struct config *config, const struct config_worker *worker,
+                   const char *text, struct problem_list *problems)
+{
+    problem_add(problems, str_of(config->scripts_directory), 0, 0, "worker %.*s: %s",
+                STR_ARG(worker->options.name), text);
+}
+
+/* What the directory counts on, and the script does not have. */
+static void check_handlers(const struct config *config, const struct config_worker *worker,
+                           struct problem_list *problems)
+{
+    static const char *const who[WORKER_HANDLER_COUNT] = {
+        [WORKER_EMAIL] = "rules send it mail",
+        [WORKER_SCHEDULED] = "host.yaml gives it a `cron:`",
+        [WORKER_QUEUE] = "host.yaml lets it consume a queue",
+        [WORKER_FETCH] = "host.yaml gives it a `url:`",
+    };
+    for (int i = 0; i < WORKER_HANDLER_COUNT; i++) {
+        enum worker_handler handler = (enum worker_handler)i;
+        struct err err = {0};
+        if (!(worker->needed_handlers & 1U << handler) ||
+            worker_has_handler(worker->worker, handler))
+            continue;
+        err_set(&err, -ENOTSUP, "%s, but %.*s has no function '%s'", who[handler],
+                STR_ARG(worker->options.script), worker_handler_name(handler));
+        report(config, worker, err.text, problems);
+    }
+}
+
 void host_try_workers(const struct config *config, struct problem_list *problems)
 {
     struct str name;
     void *value;
     for (size_t at = 0; table_next(config->workers, &at, &name, &value);) {
-        struct config_worker *worker = value;
+        const struct config_worker *worker = value;
         struct err err = {0};
         if (worker->is_new && worker_try(worker->worker, &err) < 0)
-            problem_add(problems, str_of(config->scripts_directory), 0, 0,
-                        "worker %.*s: %s", STR_ARG(name), err.text);
+            report(config, worker, err.text, problems);
+        else
+            check_handlers(config, worker, problems);
     }
 }
 

@@ -54,6 +54,10 @@ void bind_call_must_fit(lua_State *lua, int write_result);
 /* What a binding of calls returns: the yield. */
 int bind_call_wait(lua_State *lua);
 
+/* --- events --- */
+
+#define BIND_EVENTS "postern.events" /* in the registry: what events.lua returns */
+
 /* --- the environment: variables and bindings, read-only --- */
 
 /* Puts the object in the place of each description of a binding in the table on top of the stack (bindings.lua). */

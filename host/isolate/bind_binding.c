@@ -22,16 +22,29 @@ static int wait_binding(lua_State *lua)
     return bind_call_wait(lua);
 }
 
-/* native.load_bindings() */
-static int load_bindings(lua_State *lua)
+/* What a part of the prelude returns, kept in the registry. Upvalue: the natives, its argument. */
+static int load_part(lua_State *lua, const char *part, const char *chunk_name,
+                     const char *registry_name)
 {
-    struct str source = embedded_find("isolate/bindings");
-    if (luaL_loadbufferx(lua, source.at, source.length, "=[bindings]", "t") != 0)
+    struct str source = embedded_find(part);
+    if (luaL_loadbufferx(lua, source.at, source.length, chunk_name, "t") != 0)
         return lua_error(lua);
     lua_pushvalue(lua, lua_upvalueindex(1));
     lua_call(lua, 1, 1);
-    lua_setfield(lua, LUA_REGISTRYINDEX, MAKER);
+    lua_setfield(lua, LUA_REGISTRYINDEX, registry_name);
     return 0;
+}
+
+/* native.load_bindings() */
+static int load_bindings(lua_State *lua)
+{
+    return load_part(lua, "isolate/bindings", "=[bindings]", MAKER);
+}
+
+/* native.load_events() */
+static int load_events(lua_State *lua)
+{
+    return load_part(lua, "isolate/events", "=[events]", BIND_EVENTS);
 }
 
 /* In the place of the description on top, whose name is below it. */
@@ -64,4 +77,7 @@ void bind_binding_open(lua_State *lua)
     lua_pushvalue(lua, -1);
     lua_pushcclosure(lua, load_bindings, 1);
     lua_setfield(lua, -2, "load_bindings");
+    lua_pushvalue(lua, -1);
+    lua_pushcclosure(lua, load_events, 1);
+    lua_setfield(lua, -2, "load_events");
 }

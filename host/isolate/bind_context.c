@@ -22,8 +22,17 @@ static int wait_until(lua_State *lua)
     return 0;
 }
 
+/* ctx.remaining_ms(): of the wall time of this run. */
+static int remaining_ms(lua_State *lua)
+{
+    const struct run *run = isolate_of(lua)->run;
+    lua_pushnumber(lua, (lua_Number)isolate_run_remaining_ms(run));
+    return 1;
+}
+
 const luaL_Reg context_methods[] = {
     {"waitUntil", wait_until},
+    {"remaining_ms", remaining_ms},
     {NULL, NULL},
 };
 

@@ -6,7 +6,8 @@
 #include "embedded.h"
 #include "run.h"
 
-/* native.load_text(text, name[, environment]): a function, or nil and what is wrong. */
+/* native.load_text(text, name[, environment]): a function, or nil and what is wrong. That memory is short is no fault of
+ * the text: a script that loads in a loop is to end there. */
 static int load_text(lua_State *lua)
 {
     struct str text = check_string(lua, 1, "load: the chunk");
@@ -15,7 +16,10 @@ static int load_text(lua_State *lua)
     if (has_environment && !lua_istable(lua, 3))
         return raise_error(lua, "load: the environment must be a table, got %s",
                            luaL_typename(lua, 3));
-    if (luaL_loadbufferx(lua, text.at, text.length, name.at, "t") != 0) {
+    int status = luaL_loadbufferx(lua, text.at, text.length, name.at, "t");
+    if (status == LUA_ERRMEM)
+        return lua_error(lua);
+    if (status != 0) {
         lua_pushnil(lua);
         lua_insert(lua, -2);
         return 2;

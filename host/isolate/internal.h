@@ -6,7 +6,9 @@
  *   lua_state.c   the Lua state: capped allocator, allowed libraries, prelude.lua
  *   cpu.c         CPU limits: who is running and for how long
  *   script.c      LOAD: compile, run once, find the handlers
- *   run.c         a message's run and its fibers (coroutines that the loop resumes)
+ *   run.c         a message's run and its fibers (coroutines that the loop resumes); run_message.c: its bytes,
+ *                 run_done.c: its end
+ *   events.lua    what handlers other than email are given
  *   convert.c     values of the wire to Lua and back; errors as text
  *   bind_*.c      what a script can touch, and what lua/stdlib/ stands on (json_*.c: one of these)
  *   text.c        a text that grows in the script's heap
@@ -27,6 +29,7 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "mail/header.h"
+#include "worker/handler.h"
 #include "worker/wire.h"
 
 /* How the process ends when it cannot go on; 0 is the end of the socket. */
@@ -53,13 +56,14 @@ struct isolate {
     int received_fd; /* came beside the packets of the frame that is coming in; -1: none */
     struct buf out;  /* payload of the frame that is going out */
 
-    struct arena *load_arena;     /* the LOAD frame, kept for the life of the process */
-    const struct value *load;     /* NULL before */
-    int handler, environment;     /* registry references */
-    size_t lua_bytes;             /* held by the allocator */
-    size_t reserve_bytes;         /* that it may exceed the cap by, now */
-    bool is_collecting_often;     /* much of the cap is used */
-    volatile sig_atomic_t hooked; /* the CPU hook is set */
+    struct arena *load_arena; /* the LOAD frame, kept for the life of the process */
+    const struct value *load; /* NULL before */
+    int handlers[WORKER_HANDLER_COUNT]; /* registry references; LUA_NOREF: none */
+    int environment;                    /* registry reference */
+    size_t lua_bytes;                   /* held by the allocator */
+    size_t reserve_bytes;               /* that it may exceed the cap by, now */
+    bool is_collecting_often;           /* much of the cap is used */
+    volatile sig_atomic_t hooked;       /* the CPU hook is set */
 
     struct arena *spare_arena; /* of an ended run, for the next; NULL: none */
     struct list runs;
@@ -70,14 +74,16 @@ struct isolate {
     struct buf call;     /* ... and this is its payload */
 };
 
-/* One message (or the loading of the script: id WIRE_RUN_LOAD, no email). */
+/* One message, or an event, or the loading of the script (id WIRE_RUN_LOAD). */
 struct run {
     struct list node;
     struct isolate *isolate;
     uint32_t id;
     uint32_t last_call;
     struct arena *arena;
-    const struct value *email;
+    const struct value *email; /* NULL: no message */
+    const struct value *event; /* its payload; NULL: none */
+    uint64_t ends_ms;          /* when its wall time is over, of the monotonic clock */
     struct list fibers;
     unsigned fiber_count;
 

@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <lauxlib.h>
+
 #include "channel.h"
 #include "cpu.h"
 #include "internal.h"
@@ -68,6 +70,7 @@ static bool take_frame(struct isolate *isolate, const struct wire_frame *frame)
     case WIRE_LOAD:
         return take_load(isolate, frame);
     case WIRE_EMAIL:
+    case WIRE_EVENT:
         isolate_run_start(isolate, frame);
         break;
     case WIRE_ANSWER:
@@ -128,6 +131,8 @@ static void forget_surroundings(const char *worker_name)
 static void open_isolate(struct isolate *isolate)
 {
     *isolate = (struct isolate){.limits = first_limits, .received_fd = -1};
+    for (int i = 0; i < WORKER_HANDLER_COUNT; i++)
+        isolate->handlers[i] = LUA_NOREF;
     list_init(&isolate->runs);
     list_init(&isolate->ready);
     wire_inbox_init(&isolate->inbox);

@@ -178,6 +178,7 @@ end
 
 native.require = require
 native.load_bindings()
+native.load_events()
 
 -- --- the rest ------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
-/* A message's run and its fibers.
+/* The run of a message, or of another event, and its fibers.
  *
- *   EMAIL -> isolate_run_start -> handler fiber is ready
+ *   EMAIL, EVENT -> isolate_run_start -> handler fiber is ready
  *   ready -> fiber_resume -> ended | failed | has made a call (CALL is sent) -> ANSWER -> ready
  *   handler ended or failed -> DONE;  no fiber left -> END, run_free
  *
@@ -9,7 +9,7 @@
 #include "run.h"
 
 #include <stdlib.h>
-#include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <lauxlib.h>
@@ -19,13 +19,12 @@
 #include "convert.h"
 #include "cpu.h"
 #include "lua_state.h"
+#include "run_done.h"
 
 #include "base/mem.h"
 
-#define RAW_BYTES_MAX     ((uint64_t)1 << 32)
 /* A larger request's memory is given back. */
-#define CALL_BYTES_KEPT   WIRE_PACKET_BYTES
-#define NOT_ENOUGH_MEMORY STR("not enough memory")
+#define CALL_BYTES_KEPT WIRE_PACKET_BYTES
 
 char wait_mark;
 
@@ -102,121 +101,6 @@ struct str isolate_run_shortened(struct str text, size_t bytes_max)
     return text;
 }
 
-/* --- DONE --- */
-
-struct outcome {
-    const char *result;
-    struct str text, traceback; /* empty: left out */
-    int smtp_code; /* of the upstream that refused an uncaught forward(); 0: none */
-    struct str smtp_enhanced, smtp_text;
-};
-
-static void put_upstream_reply(struct buf *out, const struct outcome *outcome)
-{
-    value_put_table(out, "smtp");
-    value_put_number(out, "code", outcome->smtp_code);
-    value_put_string(out, "enhanced", outcome->smtp_enhanced);
-    value_put_string(out, "text", outcome->smtp_text);
-    value_end_table(out);
-}
-
-static void send_done(struct run *run, const struct outcome *outcome)
-{
-    struct buf *out = &run->isolate->out;
-    buf_clear(out);
-    value_begin_table(out);
-    value_put_string(out, "result", str_of(outcome->result));
-    if (outcome->text.length)
-        value_put_string(out, "text", outcome->text);
-    if (outcome->traceback.length)
-        value_put_string(out, "traceback", outcome->traceback);
-    if (outcome->smtp_code)
-        put_upstream_reply(out, outcome);
-    value_put_number(out, "cpuUs", (double)cpu_used_ns(run) / 1000);
-    if (run->is_ended)
-        value_put_bool(out, "ended", true);
-    value_end_table(out);
-    channel_send(WIRE_DONE, run->id, 0, buf_view(out));
-    run->is_done = true;
-}
-
-/* Protected: the error on top of the fiber's stack, as text, with its traceback, into the outcome. */
-struct description {
-    struct fiber *fiber;
-    struct outcome *outcome;
-};
-
-static struct str keep_text(lua_State *lua, struct run *run, size_t bytes_max)
-{
-    struct str text;
-    text.at = lua_tolstring(lua, -1, &text.length);
-    return arena_str(run->arena, isolate_run_shortened(text, bytes_max));
-}
-
-static struct str keep_field(lua_State *lua, struct run *run, const char *name)
-{
-    lua_getfield(lua, -1, name);
-    struct str text =
-        lua_isstring(lua, -1) ? keep_text(lua, run, RUN_TEXT_BYTES_MAX) : STR("");
-    lua_pop(lua, 1);
-    return text;
-}
-
-/* If the error on top is a forward() that an upstream refused: what it said. */
-static void keep_upstream_reply(lua_State *lua, struct run *run, struct outcome *outcome)
-{
-    if (!lua_istable(lua, -1) || !str_equal(keep_field(lua, run, "call"), STR("forward")))
-        return;
-    lua_getfield(lua, -1, "smtp");
-    if (lua_istable(lua, -1)) {
-        lua_getfield(lua, -1, "code");
-        outcome->smtp_code = (int)lua_tointeger(lua, -1);
-        lua_pop(lua, 1);
-        outcome->smtp_enhanced = keep_field(lua, run, "enhanced");
-        outcome->smtp_text = keep_field(lua, run, "text");
-    }
-    lua_pop(lua, 1);
-}
-
-static int describe(lua_State *lua)
-{
-    struct description *description = lua_touserdata(lua, 1);
-    struct fiber *fiber = description->fiber;
-    lua_xmove(fiber->lua, lua, 1);
-    keep_upstream_reply(lua, fiber->run, description->outcome);
-    push_error_text(lua, -1);
-    description->outcome->text = keep_text(lua, fiber->run, RUN_TEXT_BYTES_MAX);
-    luaL_traceback(lua, fiber->lua, NULL, 0);
-    description->outcome->traceback = keep_text(lua, fiber->run, RUN_TRACEBACK_BYTES_MAX);
-    return 0;
-}
-
-static struct outcome outcome_of_error(struct fiber *fiber, int status)
-{
-    struct outcome outcome = {.result = "exception"};
-    lua_State *lua = fiber->run->isolate->lua;
-    if (lua_state_call(fiber->run->isolate, describe,
-                       &(struct description){fiber, &outcome}) != 0) {
-        lua_pop(lua, 1);
-        if (!outcome.text.length)
-            outcome.text = STR("the error could not be described");
-    }
-    if (fiber->run->is_cpu_exceeded)
-        outcome.result = "exceededCpu";
-    else if (status == LUA_ERRMEM || str_ends_nocase(outcome.text, NOT_ENOUGH_MEMORY))
-        outcome.result = "exceededMemory";
-    return outcome;
-}
-
-static struct outcome outcome_of_return(const struct run *run)
-{
-    if (run->is_cpu_exceeded)
-        return (struct outcome){.result = "exceededCpu", .text = STR("CPU limit exceeded")};
-    if (run->is_rejected)
-        return (struct outcome){.result = "rejected", .text = run->reason};
-    return (struct outcome){.result = "ok"};
-}
-
 /* --- fibers --- */
 
 void isolate_fiber_start(struct run *run, lua_State *lua, int argument_count,
@@ -266,11 +150,16 @@ static void stray_yield(struct fiber *fiber)
 static void end_fiber(struct fiber *fiber, int status)
 {
     struct run *run = fiber->run;
-    struct outcome outcome =
-        status == 0 ? outcome_of_return(run) : outcome_of_error(fiber, status);
+    struct run_outcome outcome;
+    if (status != 0)
+        outcome = run_outcome_of_error(fiber, status);
+    else if (fiber->is_handler && run->event)
+        outcome = run_outcome_of_event(fiber);
+    else
+        outcome = run_outcome_of_return(run);
     if (fiber->is_handler) {
         run->is_ended = run->fibers.next == run->fibers.prev; /* the only one */
-        send_done(run, &outcome);
+        run_done_send(run, &outcome);
     } else if (status != 0) {
         isolate_run_log(run, STR("error"), outcome.text);
     }
@@ -310,15 +199,58 @@ void isolate_run_ready_fibers(struct isolate *isolate)
 
 /* --- the host's frames --- */
 
+static uint64_t monotonic_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+uint64_t isolate_run_remaining_ms(const struct run *run)
+{
+    uint64_t now_ms = monotonic_ms();
+    return run->ends_ms > now_ms ? run->ends_ms - now_ms : 0;
+}
+
 /* Protected: handler(message, env, ctx). */
-static int start_handler(lua_State *lua)
+static int start_email(lua_State *lua)
 {
     struct run *run = lua_touserdata(lua, 1);
-    lua_rawgeti(lua, LUA_REGISTRYINDEX, run->isolate->handler);
+    lua_rawgeti(lua, LUA_REGISTRYINDEX, run->isolate->handlers[WORKER_EMAIL]);
     bind_object_push(lua, "message", run);
     lua_rawgeti(lua, LUA_REGISTRYINDEX, run->isolate->environment);
     bind_object_push(lua, "ctx", run);
     isolate_fiber_start(run, lua, 3, true);
+    return 0;
+}
+
+/* Which handler the event is for, if the script has it. */
+static enum worker_handler event_handler(const struct run *run)
+{
+    struct str name = value_get_string(run->event, "handler", STR(""));
+    for (int i = WORKER_EMAIL + 1; i < WORKER_HANDLER_COUNT; i++)
+        if (run->isolate->handlers[i] != LUA_NOREF &&
+            str_equal(name, str_of(worker_handler_name((enum worker_handler)i))))
+            return (enum worker_handler)i;
+    isolate_die(ISOLATE_EXIT_PROTOCOL, "an event for no handler");
+}
+
+/* Protected: events.scheduled(handler, event, env, ctx). */
+static int start_event(lua_State *lua)
+{
+    struct run *run = lua_touserdata(lua, 1);
+    enum worker_handler handler = event_handler(run);
+    const struct value *event = value_get(run->event, "event");
+    lua_getfield(lua, LUA_REGISTRYINDEX, BIND_EVENTS);
+    lua_getfield(lua, -1, worker_handler_name(handler));
+    lua_rawgeti(lua, LUA_REGISTRYINDEX, run->isolate->handlers[handler]);
+    if (event)
+        push_value(lua, event);
+    else
+        lua_pushnil(lua);
+    lua_rawgeti(lua, LUA_REGISTRYINDEX, run->isolate->environment);
+    bind_object_push(lua, "ctx", run);
+    isolate_fiber_start(run, lua, 4, true);
     return 0;
 }
 
@@ -330,34 +262,24 @@ static const struct value *decode_or_die(struct run *run, struct str payload)
     return value;
 }
 
-/* Takes over the memfd and looks whether it holds what was announced. */
-static void take_raw(struct run *run)
+void isolate_run_start(struct isolate *isolate, const struct wire_frame *frame)
 {
-    run->raw_bytes =
-        (size_t)value_get_count(run->email, "rawSize", RAW_BYTES_MAX, SIZE_MAX);
-    run->raw_fd = run->isolate->received_fd;
-    run->isolate->received_fd = -1;
-    const struct value *raw = value_get(run->email, "raw");
-    size_t length = SIZE_MAX - 1;
-    if (raw && raw->kind == VALUE_STRING && run->raw_fd < 0)
-        length = raw->string.length;
-    else if (!raw && run->raw_fd >= 0)
-        length = (size_t)lseek(run->raw_fd, 0, SEEK_END);
-    if (length != run->raw_bytes)
-        isolate_die(ISOLATE_EXIT_PROTOCOL, "a message is not as long as announced");
-}
-
-void isolate_run_start(struct isolate *isolate, const struct wire_frame *email)
-{
-    if (email->run == 0 || email->run == WIRE_RUN_LOAD || find_run(isolate, email->run))
+    if (frame->run == 0 || frame->run == WIRE_RUN_LOAD || find_run(isolate, frame->run))
         isolate_die(ISOLATE_EXIT_PROTOCOL, "a run's number is not free");
-    struct run *run = isolate_run_new(isolate, email->run);
-    run->email = decode_or_die(run, email->payload);
-    take_raw(run);
-    if (lua_state_call(isolate, start_handler, run) != 0) {
+    struct run *run = isolate_run_new(isolate, frame->run);
+    const struct value *payload = decode_or_die(run, frame->payload);
+    run->ends_ms = monotonic_ms() + value_get_count(payload, "remainingMs", UINT32_MAX, 0);
+    if (frame->type == WIRE_EMAIL) {
+        run->email = payload;
+        isolate_run_take_raw(run);
+    } else {
+        run->event = payload;
+    }
+    if (lua_state_call(isolate, run->email ? start_email : start_event, run) != 0) {
         lua_pop(isolate->lua, 1);
-        send_done(run,
-                  &(struct outcome){.result = "exceededMemory", .text = NOT_ENOUGH_MEMORY});
+        const struct run_outcome outcome = {.result = "exceededMemory",
+                                            .text = RUN_NOT_ENOUGH_MEMORY};
+        run_done_send(run, &outcome);
         end_run(run);
     }
 }
@@ -414,42 +336,4 @@ void isolate_run_cancel(struct isolate *isolate, uint32_t run_id)
     struct run *run = find_run(isolate, run_id);
     if (run)
         end_run(run);
-}
-
-/* --- the message's bytes --- */
-
-struct str isolate_run_raw_open(struct run *run, lua_State *lua)
-{
-    if (run->raw_fd < 0)
-        return value_get_string(run->email, "raw", (struct str){0});
-    if (!run->mapping) {
-        void *mapping = mmap(NULL, run->raw_bytes, PROT_READ, MAP_SHARED, run->raw_fd, 0);
-        if (mapping == MAP_FAILED)
-            luaL_error(lua, "not enough memory");
-        run->mapping = mapping;
-    }
-    return (struct str){run->mapping, run->raw_bytes};
-}
-
-void isolate_run_raw_close(struct run *run)
-{
-    if (run->mapping)
-        munmap(run->mapping, run->raw_bytes);
-    run->mapping = NULL;
-}
-
-/* A mapped message is mapped for a short time only: its header section is copied. */
-const struct header *isolate_run_header(struct run *run, lua_State *lua)
-{
-    if (run->header)
-        return run->header;
-    struct str raw = isolate_run_raw_open(run, lua);
-    run->header = arena_new_of(run->arena, struct header);
-    header_parse(raw, run->arena, run->header);
-    if (run->mapping) {
-        struct str section = str_part(raw, 0, run->header->body_offset);
-        header_parse(arena_str(run->arena, section), run->arena, run->header);
-        isolate_run_raw_close(run);
-    }
-    return run->header;
 }

@@ -12,9 +12,12 @@
 extern char wait_mark;
 
 /* The frames of the host. */
-void isolate_run_start(struct isolate *isolate, const struct wire_frame *email);
+void isolate_run_start(struct isolate *isolate, const struct wire_frame *frame);
 void isolate_run_answer(struct isolate *isolate, const struct wire_frame *answer);
 void isolate_run_cancel(struct isolate *isolate, uint32_t run_id);
+
+/* Of its wall time; 0: it is over, or there was none to begin with. */
+uint64_t isolate_run_remaining_ms(const struct run *run);
 
 /* Resumes every fiber that is ready, in turn, until none is. */
 void isolate_run_ready_fibers(struct isolate *isolate);
@@ -28,6 +31,8 @@ void isolate_run_free(struct run *run);
 void isolate_fiber_start(struct run *run, lua_State *lua, int argument_count,
                          bool is_handler);
 
+/* Takes over the descriptor that came, if the message is in one; it must hold what was announced. */
+void isolate_run_take_raw(struct run *run);
 /* The message's bytes: valid until isolate_run_raw_close. Raises when they cannot be mapped. */
 struct str isolate_run_raw_open(struct run *run, lua_State *lua);
 void isolate_run_raw_close(struct run *run);

@@ -41,22 +41,41 @@ static void push_function_names(lua_State *lua)
     }
 }
 
-/* The script's result is on top: keeps its email handler. */
+/* Of the table on top; a field of that name that is no function is a mistake. */
+static bool take_handler(lua_State *lua, struct isolate *isolate,
+                         enum worker_handler handler, const char *script)
+{
+    const char *name = worker_handler_name(handler);
+    lua_pushstring(lua, name);
+    lua_rawget(lua, -2);
+    if (!lua_isnil(lua, -1) && !lua_isfunction(lua, -1))
+        luaL_error(lua, "%s:1: the script's '%s' is a %s, not a function; %s", script, name,
+                   luaL_typename(lua, -1), hint);
+    bool is_there = lua_isfunction(lua, -1);
+    if (is_there)
+        isolate->handlers[handler] = luaL_ref(lua, LUA_REGISTRYINDEX);
+    else
+        lua_pop(lua, 1);
+    return is_there;
+}
+
+/* The script's result is on top: keeps its handlers, one at least. */
 static void take_handlers(lua_State *lua, struct isolate *isolate, const char *script)
 {
     if (!lua_istable(lua, -1))
         luaL_error(lua, "%s:1: the script returns %s, not a table of handlers; %s", script,
                    lua_isnil(lua, -1) ? "nothing" : luaL_typename(lua, -1), hint);
-    lua_pushliteral(lua, "email");
-    lua_rawget(lua, -2);
-    if (!lua_isfunction(lua, -1)) {
-        lua_pop(lua, 1);
-        push_function_names(lua);
-        const char *names = lua_tostring(lua, -1);
-        luaL_error(lua, "%s:1: the script returns no function 'email'%s%s; %s", script,
-                   *names ? ", but " : "", names, hint);
-    }
-    isolate->handler = luaL_ref(lua, LUA_REGISTRYINDEX);
+    int count = 0;
+    for (int i = 0; i < WORKER_HANDLER_COUNT; i++)
+        count += take_handler(lua, isolate, (enum worker_handler)i, script);
+    if (count)
+        return;
+    push_function_names(lua);
+    const char *names = lua_tostring(lua, -1);
+    luaL_error(lua,
+               "%s:1: the script returns no function 'email', 'scheduled', 'queue' or"
+               " 'fetch'%s%s; %s",
+               script, *names ? ", but " : "", names, hint);
 }
 
 static int load(lua_State *lua)
@@ -106,7 +125,10 @@ static void send_ready(struct isolate *isolate)
 {
     buf_clear(&isolate->out);
     value_begin_table(&isolate->out);
-    value_put_bool(&isolate->out, "email", true);
+    for (int i = 0; i < WORKER_HANDLER_COUNT; i++)
+        if (isolate->handlers[i] != LUA_NOREF)
+            value_put_bool(&isolate->out, worker_handler_name((enum worker_handler)i),
+                           true);
     value_end_table(&isolate->out);
     channel_send(WIRE_READY, 0, 0, buf_view(&isolate->out));
 }

@@ -165,11 +165,12 @@ static void send_answer(const struct call *call, const struct worker_answer *ans
 typedef void action_fn(const struct call *call, const struct worker_header *headers,
                        size_t header_count, struct worker_answer *answer);
 
-static action_fn *action_named(struct str name)
+/* NULL when there is none, or no message that it could be done with. */
+static action_fn *action_named(const struct worker_actions *actions, struct str name)
 {
     if (str_equal(name, STR("forward")))
-        return forward;
-    return str_equal(name, STR("reply")) ? reply : NULL;
+        return actions->forward ? forward : NULL;
+    return str_equal(name, STR("reply")) && actions->reply ? reply : NULL;
 }
 
 static bool take_action(struct run *run, struct worker_answer *answer)
@@ -218,7 +219,7 @@ static int act(const struct call *call, struct worker_answer *answer)
         return call_binding(call, answer);
     struct worker_header *headers = NULL;
     size_t header_count = 0;
-    action_fn *action = action_named(name);
+    action_fn *action = action_named(&call->run->actions, name);
     int result = action ? read_headers(call, "headers", &headers, &header_count) : -EPROTO;
     if (result == -EPROTO)
         return result;

@@ -63,7 +63,8 @@ static int put_captures(struct buf *out, const struct worker_email *email)
     return failed | value_end_table(out);
 }
 
-int email_encode(const struct worker_email *email, struct buf *out, int *raw_fd)
+int email_encode(const struct worker_email *email, uint64_t remaining_ms, struct buf *out,
+                 int *raw_fd)
 {
     const struct message *message = email->message;
     const struct str raw = blob_view(message->raw);
@@ -82,6 +83,7 @@ int email_encode(const struct worker_email *email, struct buf *out, int *raw_fd)
         failed |= value_write_string(out, STR("auth")) | buf_append(out, email->auth);
     if (email->spam_score >= 0)
         failed |= value_put_number(out, "spamScore", email->spam_score);
+    failed |= value_put_number(out, "remainingMs", (double)remaining_ms);
     failed |= value_end_table(out);
     if (failed || is_inline || *raw_fd >= 0)
         return failed;

@@ -35,6 +35,7 @@ struct worker {
     unsigned failure_count; /* deaths since the last message that went well */
     uint64_t start_at_ms;   /* back-off: no new isolate before */
     struct err broken;      /* why the last one did not load; code 0: it did */
+    unsigned handlers;      /* bits by enum worker_handler, once one has loaded */
     struct circuit circuit;
 };
 
@@ -165,7 +166,8 @@ void run_isolate_died(struct run *run);
 
 /* Encodes EMAIL's payload and, for a large message, makes the memfd unless *raw_fd is one already. Returns 0
  * or negative errno. */
-int email_encode(const struct worker_email *email, struct buf *out, int *raw_fd);
+int email_encode(const struct worker_email *email, uint64_t remaining_ms, struct buf *out,
+                 int *raw_fd);
 
 /* --- call.c --- */
 

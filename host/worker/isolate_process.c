@@ -140,6 +140,19 @@ static int read_broken(const struct wire_frame *frame, struct err *err)
     return result;
 }
 
+/* Keeps which handlers there are. */
+static int read_ready(const struct wire_frame *frame, struct worker *worker)
+{
+    struct arena *arena = arena_new();
+    const struct value *named = value_decode(frame->payload, arena);
+    worker->handlers = 0;
+    for (int i = 0; i < WORKER_HANDLER_COUNT; i++)
+        if (value_get_bool(named, worker_handler_name((enum worker_handler)i), false))
+            worker->handlers |= 1U << i;
+    arena_free(arena);
+    return worker->handlers ? 0 : -EPROTO;
+}
+
 /* Sends LOAD and waits for the verdict: 0, -ENOEXEC with the script's error, or another errno. */
 static int load(struct isolate_process *isolate, struct err *err)
 {
@@ -151,7 +164,7 @@ static int load(struct isolate_process *isolate, struct err *err)
     while (result == 0) {
         result = receive(isolate, &verdict, deadline_ms);
         if (result == 0 && verdict.type == WIRE_READY)
-            return 0;
+            return read_ready(&verdict, isolate->worker);
         if (result == 0 && verdict.type == WIRE_BROKEN)
             return read_broken(&verdict, err);
         if (result == 0 && (verdict.type != WIRE_LOG || verdict.run != WIRE_RUN_LOAD))

@@ -1,4 +1,4 @@
-/* One message in a worker: it gets a place in an isolate, is said as EMAIL, and is over when the isolate
+/* One message (or another event) in a worker: it gets a place in an isolate, is said as EMAIL, and is over when the isolate
  * says END or dies.
  *
  *     waiting --EMAIL--> running --DONE--> running waitUntil functions --END--> over
@@ -208,6 +208,7 @@ static int take_outcome(struct run *run, const struct value *done)
         arena_str(run->arena, shortened(traceback, TRACEBACK_BYTES_MAX));
     if (result == WORKER_EXCEPTION)
         run->outcome->upstream = upstream_reply(done);
+    run->outcome->value = value_get(done, "value");
     run->outcome->cpu_us = cpu_us > 0 && cpu_us < 1e15 ? (uint64_t)cpu_us : 0;
     run_decide(run, result,
                shortened(value_get_string(done, "text", STR("")), TEXT_BYTES_MAX));
@@ -220,7 +221,8 @@ static int take_done(struct run *run, struct str payload)
         return -EPROTO;
     run->is_done = true;
     struct arena *scratch = run->outcome ? NULL : arena_new();
-    const struct value *done = value_decode(payload, scratch ? scratch : run->arena);
+    struct arena *arena = scratch ? scratch : run->arena;
+    const struct value *done = value_decode(arena_str(arena, payload), arena);
     int result = take_outcome(run, done);
     bool is_ended = value_get_bool(done, "ended", false);
     arena_free(scratch);

@@ -39,7 +39,7 @@ void wire_inbox_free(struct wire_inbox *inbox)
 
 static bool type_is_known(uint8_t type)
 {
-    return (type >= WIRE_LOAD && type <= WIRE_CANCEL) ||
+    return (type >= WIRE_LOAD && type <= WIRE_EVENT) ||
            (type >= WIRE_READY && type <= WIRE_END);
 }
 

@@ -14,6 +14,7 @@
  *   LOAD                  ->
  *                         <-  READY | BROKEN            BROKEN: the isolate then ends
  *   EMAIL run [fd]        ->                            any number of runs at once
+ *   EVENT run             ->                            the same, of the other handlers
  *                         <-  CALL run call             any number at once; each gets its ANSWER
  *   ANSWER run call       ->                            ignored when the run or call is no more
  *                         <-  LOG run
@@ -33,7 +34,7 @@
  *              env = { [name] = string         variables
  *                      | { kind = string } },  bindings
  *              limits = { cpuSoftMs, cpuHardMs, memoryBytes, logBytesMax = number } }
- *   READY    { email = true }                  the handlers that the script has
+ *   READY    { [name] = true }                 the handlers that the script has (handler.h), one at least
  *   BROKEN   string                            "support.lua:12: what is wrong; hint", lines split by '\n'
  *   EMAIL    { from = string,                  reverse-path, "" for <>
  *              to = string,                    the recipient
@@ -46,7 +47,11 @@
  *              captures = { [name] = string }, names as strings, "1" too (Lua sees numbers for those)
  *              client = { ip = string, helo = string, hostname = string?, tls = string? },
  *              auth = table?,                  message.auth as the script sees it; missing: nothing was verified
- *              spamScore = number? }           0 to 5
+ *              spamScore = number?,            0 to 5
+ *              remainingMs = number }          of its wall time
+ *   EVENT    { handler = string,               one that READY has named, not "email"
+ *              event = table,                  what happened; events.lua makes the handler's first argument of it
+ *              remainingMs = number }
  *   CALL     { name = "forward", recipient = string,
  *              headers = [ { name = string, value = string } ],        to add
  *              set = [ { name = string, value = string } ]?, remove = [ string ]?,
@@ -67,6 +72,7 @@
  *              traceback = string?,
  *              smtp = { code = number, enhanced = string, text = string }?
  *                                              exception: the error is a forward() that this reply refused
+ *              value = value?,                 of an EVENT: what its handler returned, as events.lua has it
  *              cpuUs = number,                 used by this run so far
  *              ended = bool? }                 true: nothing is left, this is END too (a packet less)
  *   END      nil
@@ -100,6 +106,7 @@ enum wire_type {
     WIRE_EMAIL,
     WIRE_ANSWER,
     WIRE_CANCEL,
+    WIRE_EVENT,
     WIRE_READY = 64,
     WIRE_BROKEN,
     WIRE_CALL,

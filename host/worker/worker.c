@@ -156,6 +156,11 @@ int worker_try(struct worker *worker, struct err *err)
     return result;
 }
 
+bool worker_has_handler(const struct worker *worker, enum worker_handler handler)
+{
+    return worker->handlers & 1U << handler;
+}
+
 bool worker_is_stopping(void)
 {
     return all.is_stopping;

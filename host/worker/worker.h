@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "circuit.h"
+#include "handler.h"
 
 #include "base/arena.h"
 #include "base/err.h"
@@ -70,6 +71,8 @@ struct str worker_name(const struct worker *worker);
 /* Loads the script in an isolate now (`postern check`, reload): 0, or the script's own error as
  * "support.lua:12: …". */
 int worker_try(struct worker *worker, struct err *err);
+/* Of a worker that worker_try has found to load, or that has run. */
+bool worker_has_handler(const struct worker *worker, enum worker_handler handler);
 /* Ends every isolate, and with them what is in flight (WORKER_CRASHED); waits in a task until each
  * `end` has been called. At the end of the process. */
 void worker_stop_all(void);
@@ -152,6 +155,7 @@ struct worker_reply {
  * strings live in `arena`. */
 struct worker_actions {
     void *arg;
+    /* Of a message only: NULL with worker_run_event. */
     void (*forward)(void *arg, const struct worker_forward *forward, struct arena *arena,
                     struct worker_answer *answer);
     void (*reply)(void *arg, const struct worker_reply *reply, struct arena *arena,
@@ -187,6 +191,8 @@ struct worker_outcome {
     struct reply
         upstream; /* WORKER_EXCEPTION: of who refused a forward() that the script did not catch;
                               code 0: none */
+    const struct value
+        *value; /* WORKER_OK of an event: what came of it, in the arena; NULL: nothing */
     uint32_t action_count;
     uint64_t cpu_us;
     enum circuit_change circuit; /* that this run has brought about */
@@ -201,5 +207,16 @@ bool worker_has_failed(const struct worker_outcome *outcome);
 int worker_run(struct worker *worker, const struct worker_email *email,
                const struct worker_actions *actions, struct arena *arena,
                struct worker_outcome *outcome);
+
+/* Something else that happens to a worker: a time of its cron, a batch of a queue, an HTTP request. */
+struct worker_event {
+    enum worker_handler handler; /* not WORKER_EMAIL */
+    struct str value;            /* what happened, one table (worker/wire.h) */
+};
+/* The same for that handler; neither asks the circuit, which is about mail, nor counts there. WORKER_BROKEN when the
+ * script has no such handler. */
+int worker_run_event(struct worker *worker, const struct worker_event *event,
+                     const struct worker_actions *actions, struct arena *arena,
+                     struct worker_outcome *outcome);
 
 const char *worker_result_name(enum worker_result result); /* "ok", "exceededCpu" … */

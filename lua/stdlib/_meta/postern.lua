@@ -263,10 +263,22 @@ local Context = {}
 ---@param fn fun()
 function Context:waitUntil(fn) end
 
----@alias EmailHandler fun(message: Message, env: Env, ctx: Context)
+---How long the handler may still take (its wall time), in milliseconds; `ctx.remaining_ms()` is the same.
+---@return integer
+function Context:remaining_ms() end
 
+---A time of the worker's `cron:` has come.
+---@class ScheduledEvent
+---@field cron string The line of host.yaml: "0 7 * * *".
+---@field scheduledTime integer When it was due, in milliseconds since 1970.
+
+---@alias EmailHandler fun(message: Message, env: Env, ctx: Context)
+---@alias ScheduledHandler fun(event: ScheduledEvent, env: Env, ctx: Context)
+
+---What a script returns: one of these at least.
 ---@class Worker
----@field email EmailHandler
+---@field email? EmailHandler
+---@field scheduled? ScheduledHandler
 
 ---Lines for the message's trail, with a level: the module log.
 ---@type log

@@ -267,7 +267,6 @@ static inline struct driver *driver_start_with(const struct load *load)
     if (said.type == WIRE_BROKEN)
         fail_msg("broken: %.*s", STR_ARG(said.value->string));
     assert_int_equal(said.type, WIRE_READY);
-    assert_true(value_get_bool(said.value, "email", false));
     return driver;
 }
 
@@ -338,6 +337,21 @@ static inline void driver_send_raw(struct driver *driver, uint32_t run, struct s
 static inline void driver_send_mail(struct driver *driver, uint32_t run)
 {
     driver_send_raw(driver, run, STR(DRIVER_MAIL));
+}
+
+/* `event` is an open table, which this ends and sends. */
+static inline void driver_send_event(struct driver *driver, uint32_t run,
+                                     const char *handler, struct buf *event)
+{
+    struct buf out = driver_table();
+    value_end_table(event);
+    value_put_string(&out, "handler", str_of(handler));
+    value_put_number(&out, "remainingMs", 30000);
+    value_write_string(&out, STR("event"));
+    buf_append(&out, buf_view(event));
+    value_end_table(&out);
+    driver_send(driver, WIRE_EVENT, run, 0, &out);
+    buf_free(event);
 }
 
 static inline void driver_answer_ok(struct driver *driver, uint32_t run, uint32_t call)

@@ -1,0 +1,89 @@
+#include "event_run.h"
+
+#include <stdlib.h>
+
+#include "binding.h"
+
+#include "base/mem.h"
+#include "status/event.h"
+
+/* Freed at the end of the run, which may come after the caller's. */
+struct event_passage {
+    struct router *router;
+    struct config *config;
+    const struct config_worker *worker;
+    struct arena *arena;
+    struct trail *trail;
+};
+
+static struct binding_place place_of(const struct event_passage *run)
+{
+    return (struct binding_place){.router = run->router,
+                                  .config = run->config,
+                                  .worker = run->worker,
+                                  .trail = run->trail};
+}
+
+static void binding(void *arg, const struct worker_call *call, struct arena *arena,
+                    struct worker_answer *answer)
+{
+    struct binding_place place = place_of(arg);
+    binding_call(&place, call, arena, answer);
+}
+
+static bool is_action(void *arg, const struct worker_call *call)
+{
+    struct binding_place place = place_of(arg);
+    return binding_is_action(&place, call);
+}
+
+static void log_line(void *arg, struct str level, struct str text)
+{
+    const struct event_passage *run = arg;
+    EVENT(run->trail, STATUS_WORKER_LOG, FIELD("level", level),
+          FIELD("text", binding_hide_secrets(run->worker, text, run->arena)));
+}
+
+static void end_run(void *arg)
+{
+    struct event_passage *run = arg;
+    config_release(run->config);
+    arena_free(run->arena);
+    free(run);
+}
+
+static struct event_passage *begin(const struct event_run *what)
+{
+    struct event_passage *run = mem_zero(1, sizeof *run);
+    run->router = what->router;
+    run->config = config_keep(what->config);
+    run->worker = what->worker;
+    run->arena = arena_new();
+    run->trail = trail_new(run->arena, message_new_id(run->arena));
+    return run;
+}
+
+static void tell_end(const struct event_run *what, const struct worker_outcome *outcome)
+{
+    EVENT(NULL, STATUS_WORKER_ENDED, FIELD("worker", what->worker->options.name),
+          FIELD("handler", str_of(worker_handler_name(what->event.handler))),
+          FIELD("outcome", str_of(worker_result_name(outcome->result))),
+          FIELD("why", outcome->text), FIELD_NUMBER("actions", outcome->action_count),
+          FIELD_NUMBER("cpu_us", outcome->cpu_us));
+}
+
+int event_run(const struct event_run *what, struct arena *arena,
+              struct worker_outcome *outcome)
+{
+    const struct worker_actions actions = {.arg = begin(what),
+                                           .binding = binding,
+                                           .is_action = is_action,
+                                           .log = log_line,
+                                           .end = end_run};
+    int result =
+        worker_run_event(what->worker->worker, &what->event, &actions, arena, outcome);
+    outcome->text = binding_hide_secrets(what->worker, outcome->text, arena);
+    if (result == 0)
+        tell_end(what, outcome);
+    return result;
+}
