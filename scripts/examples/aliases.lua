@@ -1,7 +1,13 @@
 -- A catch-all that learns: the first mail to a new address makes it an alias, with the domain that has used
 -- it first. Give every shop an address of its own (shop@you.example), and see who has passed yours on.
 --
---   rule:       catch_all: {worker: aliases}
+--   rules/example.com.yaml:
+--     catch_all: {worker: aliases}
+--
+--   rules/host.yaml:
+--     workers:
+--       aliases: {vars: {OWNER: anna@corp.test}, kv: {ALIASES: aliases}}
+--
 --   variables:  OWNER     where the mail goes
 --               STRICT    if set, an alias is refused to all but the domain that it belongs to
 --   kv:         ALIASES   for each address: the domain it belongs to; "blocked" refuses everybody

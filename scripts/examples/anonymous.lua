@@ -8,7 +8,7 @@
 --   shop.k3x9ab+off@, +on@         no more mail to it; mail again
 --
 --   rules/anon.example.com.yaml:
---     domain: anon.example.com
+--     rules: [{to: [postmaster@, abuse@], forward: carol@corp.test}]
 --     catch_all: {worker: anonymous}
 --
 --   rules/host.yaml:
@@ -17,6 +17,8 @@
 --         vars: {USERS: "carol@corp.test, dave@corp.test"}
 --         kv: {ALIASES: aliases}
 --         send: {EMAIL: {from: ["*@anon.example.com"], to: ["*"]}}
+--
+-- Who somebody is, DMARC says: the owners' own domains must have a DMARC record.
 --
 -- The mail is sent on with EMAIL:send, not with forward(): the owner's server could refuse a forward in words
 -- that name the owner, or bounce it later, and the sender would read that. Now what it bounces comes to

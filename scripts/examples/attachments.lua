@@ -1,6 +1,9 @@
 -- Keeps attachments out of mailboxes: they are put to a store that speaks HTTP, and the team gets the text
 -- with links to them. Files that are too large are refused, and their sender is told which, and why.
 --
+--   rules/example.com.yaml:
+--     rules: [{to: files@, worker: files}]
+--
 --   rules/host.yaml:
 --     workers:
 --       files:

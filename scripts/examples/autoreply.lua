@@ -1,5 +1,12 @@
 -- An out-of-office: passes the mail on to a person and tells the sender so, once per message.
 --
+--   rules/example.com.yaml:
+--     rules: [{to: dora@, worker: autoreply}]
+--
+--   rules/host.yaml:
+--     workers:
+--       autoreply: {vars: {OWNER: dora@corp.test, AWAY: "I am away until Monday."}}
+--
 --   variables:  OWNER   where the mail really goes
 --               AWAY    what the sender is told; without it nobody is told anything
 return {

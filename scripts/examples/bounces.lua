@@ -5,7 +5,7 @@
 --     subaddressing: true
 --     rules: [{to: bounces@, worker: bounces}]
 --
---   rules/host.yaml, for this worker and for those that send:
+--   rules/host.yaml (the same for the workers that send):
 --     workers:
 --       bounces:
 --         kv: {SUPPRESSED: suppressed}

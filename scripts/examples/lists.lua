@@ -1,6 +1,13 @@
 -- Lets in who is on one list and nobody who is on the other; both are about senders that have proved who they
 -- are, since anybody can write any name on an envelope.
 --
+--   rules/example.com.yaml:
+--     catch_all: {worker: lists}
+--
+--   rules/host.yaml:
+--     workers:
+--       lists: {vars: {ALLOW: "@partner.test", BLOCK: "@spam.test", OWNER: anna@corp.test}}
+--
 --   variables:  ALLOW   "anna@corp.test, @partner.test": these get in, whatever else
 --               BLOCK   "@spam.test, bob@sender.test": these do not
 --               OWNER   where mail goes that gets in

@@ -10,7 +10,7 @@
 --     subaddressing: true
 --     rules: [{to: talk@, worker: talk}]
 --
---   rules/host.yaml, a worker for each list:
+--   rules/host.yaml (a worker for each list):
 --     workers:
 --       talk:
 --         script: mailinglist.lua

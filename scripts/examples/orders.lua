@@ -1,7 +1,12 @@
 -- Mail to order-<id>@: the rule's pattern finds the number, this finds the right desk.
 --
---   rule:       to: /^order-(?<id>\d+)@/
---               worker: orders
+--   rules/example.com.yaml:
+--     rules: [{to: '/^order-(?<id>\d+)@/', worker: orders}]
+--
+--   rules/host.yaml:
+--     workers:
+--       orders: {vars: {SALES: sales@corp.test, REFUNDS: refunds@corp.test}}
+--
 --   variables:  SALES   handles orders
 --               REFUNDS handles those who want their money back
 return {

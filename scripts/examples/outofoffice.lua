@@ -1,6 +1,13 @@
 -- An out-of-office that tells each sender once a week, however much he writes. What must never be answered
 -- (robots, lists, bounces, senders who may be somebody else) Postern itself refuses to answer.
 --
+--   rules/example.com.yaml:
+--     rules: [{to: dora@, worker: outofoffice}]
+--
+--   rules/host.yaml:
+--     workers:
+--       outofoffice: {vars: {OWNER: dora@corp.test, AWAY: "I am away."}, kv: {TOLD: told}}
+--
 --   variables:  OWNER   where the mail really goes
 --               AWAY    what the sender is told; without it nobody is told anything
 --   kv:         TOLD    who has been told, for a week

@@ -1,5 +1,12 @@
 -- Three ways for mail, by its spam score: straight on, on with a mark, or not at all.
 --
+--   rules/example.com.yaml:
+--     catch_all: {worker: spamgate}
+--
+--   rules/host.yaml:
+--     workers:
+--       spamgate: {vars: {OWNER: anna@corp.test, MARK: "2", REFUSE: "4.5"}}
+--
 --   variables:  OWNER   where mail goes
 --               MARK    from this score on it is marked (2)
 --               REFUSE  from this score on it is refused (4.5)

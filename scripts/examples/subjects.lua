@@ -1,5 +1,12 @@
 -- Sends mail to the desk that its subject is about; what is about nothing known goes to the front desk.
 --
+--   rules/example.com.yaml:
+--     rules: [{to: [info@, office@], worker: subjects}]
+--
+--   rules/host.yaml:
+--     workers:
+--       subjects: {vars: {BILLING: ben@corp.test, FRONT: anna@corp.test}}
+--
 --   variables:  SALES, BILLING, JOBS, FRONT   the desks' addresses
 local DESKS = {
   -- The first that fits counts. Words are written in lower case; %f[%w]…%f[%W] finds whole words only.

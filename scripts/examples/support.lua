@@ -1,5 +1,12 @@
 -- A help desk in one file: gives each request a number, passes it on to the team, and tells the sender.
 --
+--   rules/example.com.yaml:
+--     rules: [{to: support@, worker: support}]
+--
+--   rules/host.yaml:
+--     workers:
+--       support: {vars: {TEAM: team@corp.test}}
+--
 --   variables:  TEAM    who answers requests
 --
 -- A worker keeps nothing when it is restarted, so a number is made of the date and of chance; without vowels,

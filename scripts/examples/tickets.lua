@@ -1,5 +1,12 @@
 -- A help desk whose tickets have running numbers, and whose answers find back to their ticket.
 --
+--   rules/example.com.yaml:
+--     rules: [{to: support@, worker: tickets}]
+--
+--   rules/host.yaml:
+--     workers:
+--       tickets: {vars: {TEAM: team@corp.test}, kv: {TICKETS: tickets}}
+--
 --   variables:  TEAM      who answers requests
 --   kv:         TICKETS   the last number, and for each ticket who opened it
 local json = require "json"

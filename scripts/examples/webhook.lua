@@ -1,6 +1,16 @@
 -- Tells a chat room about each mail, and passes the mail on. The mail comes first: it goes on whether or not
 -- the room hears of it.
 --
+--   rules/example.com.yaml:
+--     rules: [{to: info@, worker: webhook}]
+--
+--   rules/host.yaml:
+--     workers:
+--       webhook:
+--         vars: {OWNER: anna@corp.test}
+--         secrets: {HOOK: {file: /etc/postern/chat-hook}}
+--         fetch: {CHAT: {hosts: [chat.example.com]}}
+--
 --   variables:  OWNER   where the mail goes
 --   secrets:    HOOK    the room's URL: whoever knows it can write there
 --   fetch:      CHAT    with the hook's host in `hosts:`
