@@ -13,7 +13,7 @@ const struct cli_command cli_commands[] = {
     {"dev", "[DIR] [--demo]",
      "Serves it on this machine alone: nothing leaves, sent mail lands in an outbox.",
      cli_dev},
-    {"options", "[--json]",
+    {"options", "[SECTION] [--json]",
      "Lists what host.yaml and the files of rules can say, with what holds when it is left "
      "out.",
      cli_options},

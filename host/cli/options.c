@@ -1,6 +1,8 @@
 /* `postern options`: what host.yaml and the files of rules can say, from the tables that their readers use. */
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "config.h"
 
@@ -8,8 +10,9 @@
 #include "cli/json.h"
 #include "rules/reference.h"
 
-#define RANGE_BYTES 96
-#define COUNT_ANY   UINT32_MAX
+#define RANGE_BYTES  96
+#define COUNT_ANY    UINT32_MAX
+#define EXIT_MISTAKE 2
 
 /* --- forms --- */
 
@@ -71,11 +74,30 @@ static const char *form_of(const struct option_row *row, char text[static RANGE_
 /* --- the list: whatever is done with it, each key is seen once, in order --- */
 
 struct lister {
+    const char *wanted; /* section, with those within it; NULL: all */
+    size_t section_count;
     void (*begin)(struct lister *lister, const char *file, const char *path,
                   const char *help);
     void (*see)(struct lister *lister, const struct node_key *key);
     json_t *sections, *keys; /* of JSON */
 };
+
+static bool is_wanted(const struct lister *lister, const char *path)
+{
+    size_t length = lister->wanted ? strlen(lister->wanted) : 0;
+    return !lister->wanted ||
+           (strncmp(path, lister->wanted, length) == 0 && strchr(".[", path[length]));
+}
+
+static bool begin_section(struct lister *lister, const char *file, const char *path,
+                          const char *help)
+{
+    if (!is_wanted(lister, path))
+        return false;
+    lister->section_count++;
+    lister->begin(lister, file, path, help);
+    return true;
+}
 
 static void list_keys(struct lister *lister, const struct node_key *keys)
 {
@@ -97,13 +119,14 @@ static void list_all(struct lister *lister)
 {
     for (const struct option_section *section = config_reference; section->path;
          section++) {
-        lister->begin(lister, "host.yaml", section->path, section->help);
+        if (!begin_section(lister, "host.yaml", section->path, section->help))
+            continue;
         list_options(lister, section->options);
         list_keys(lister, section->keys);
     }
     for (const struct rule_section *section = rule_sections; section->path; section++) {
-        lister->begin(lister, "rules", section->path, section->help);
-        list_keys(lister, section->keys);
+        if (begin_section(lister, "rules", section->path, section->help))
+            list_keys(lister, section->keys);
     }
 }
 
@@ -125,12 +148,14 @@ static void print_key(struct lister *lister, const struct node_key *key)
            key->form);
 }
 
-static void print_all(void)
+static size_t print_list(const char *wanted)
 {
-    struct lister lister = {.begin = print_section, .see = print_key};
-    puts("Each key with what holds when it is left out, what it is for, and what may stand "
-         "there.");
+    struct lister lister = {.wanted = wanted, .begin = print_section, .see = print_key};
+    if (!wanted)
+        puts("Each key with what holds when it is left out, what it is for, and what may "
+             "stand there.");
     list_all(&lister);
+    return lister.section_count;
 }
 
 /* --- for programs --- */
@@ -151,24 +176,26 @@ static void add_key(struct lister *lister, const struct node_key *key)
                                     key->form, "default", key->preset, "help", key->help));
 }
 
-static void print_json(void)
+static size_t print_json(const char *wanted)
 {
-    struct lister lister = {.begin = add_section, .see = add_key, .sections = json_array()};
+    struct lister lister = {
+        .wanted = wanted, .begin = add_section, .see = add_key, .sections = json_array()};
     list_all(&lister);
     cli_json_print(lister.sections);
+    return lister.section_count;
 }
 
 int cli_options(const struct cli_command *command, int argc, char **argv)
 {
-    const char *is_json = NULL;
+    const char *is_json = NULL, *wanted = NULL;
     const struct cli_flag flags[] = {{"--json", NULL, "as JSON", &is_json}};
-    struct cli_arguments arguments = {.flags = flags, .flag_count = 1};
+    struct cli_arguments arguments = {
+        .flags = flags, .flag_count = 1, .positional = &wanted, .positional_max = 1};
     int exit_code;
     if (cli_arguments_read(command, &arguments, argc, argv, &exit_code) < 0)
         return exit_code;
-    if (is_json)
-        print_json();
-    else
-        print_all();
-    return 0;
+    if (is_json ? print_json(wanted) : print_list(wanted))
+        return EXIT_SUCCESS;
+    fprintf(stderr, "postern options: there is no section %s\n", wanted);
+    return EXIT_MISTAKE;
 }

@@ -169,6 +169,24 @@ def test_commands_print_what_is_shown(page, tmp_path):
 
 # --- README, whose steps are indented ---
 
+# By how they begin, and what runs them.
+INDENTED = {
+    "./do run ": "not run: it would build and run all of this within its own tests",
+    "sender": "a drawing",
+    "- {to: first@": "test_the_rule_of_step_two_can_be_added",
+    "return {": "test_the_script_of_step_three_does_what_is_said",
+    "printf ": "test_the_command_of_step_four_is_answered_as_said",
+}
+
+
+def test_every_indented_block_is_run_or_says_why_not():
+    for page in PAGES:
+        text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+        for block in re.findall(r"(?:^|\n\n) {4,}(\S.*)", text):
+            known = [told for begin, told in INDENTED.items() if block.startswith(begin)]
+            assert known and page == README, f"{page.name}: {block}"
+            assert not known[0].startswith("test_") or known[0] in globals(), known
+
 MESSAGE = b"From: a@sender.test\nTo: first@example.com\nSubject: %s\nMessage-ID: <1@sender.test>\n\nhello\n"
 
 
@@ -249,6 +267,9 @@ def known_commands():
 def test_every_subcommand_that_is_named_exists(page):
     named = set(re.findall(r"(?:`|\$ )(?:build/release/)?postern ([a-z]+)", page.read_text()))
     assert named <= known_commands()
+    verbs = set(re.findall(r"^\./do ([a-z]+)", subprocess.run(
+        [ROOT / "do"], capture_output=True, text=True, timeout=60, check=True).stdout, re.MULTILINE))
+    assert set(re.findall(r"\./do ([a-z]+)", page.read_text())) <= verbs
 
 
 def anchors_of(page):
