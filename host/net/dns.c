@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unbound.h>
-#include <unistd.h>
 
 #include <uv.h>
 
@@ -21,6 +20,7 @@
 #include "base/mem.h"
 #include "base/task.h"
 #include "net/dns_cache.h"
+#include "net/dns_context.h"
 #include "net/dns_rdata.h"
 
 #define TIMEOUT_MS_DEFAULT 10000
@@ -97,44 +97,6 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 
 /* --- opening and closing --- */
 
-static int configure(struct ub_ctx *unbound, const struct dns_options *options,
-                     struct err *err)
-{
-    static const struct {
-        const char *name, *value;
-    } settings[] = {
-        {"do-not-query-localhost:", "no"}, /* a resolver on this machine */
-        {"unblock-lan-zones:", "yes"},     /* the resolver may know private reverse names */
-        {"infra-keep-probing:", "yes"},    /* a resolver that was down is soon back */
-        {"outgoing-range:", "256"},         {"num-queries-per-thread:", "1024"},
-        {"msg-cache-size:", "8m"},          {"rrset-cache-size:", "16m"},
-        {"cache-max-negative-ttl:", "300"},
-    };
-    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
-        if (ub_ctx_set_option(unbound, settings[i].name, settings[i].value) != 0)
-            return err_set(err, -EINVAL, "libunbound knows no %s", settings[i].name);
-    if (options->trust_anchor_file && access(options->trust_anchor_file, R_OK) != 0)
-        return err_set(err, -errno, "%s: %s", options->trust_anchor_file, strerror(errno));
-    if (options->trust_anchor_file)
-        ub_ctx_add_ta_file(unbound, options->trust_anchor_file);
-    else
-        ub_ctx_set_option(unbound, "module-config:", "iterator");
-    if (!options->resolver)
-        ub_ctx_resolvconf(unbound, NULL); /* without one: from the roots */
-    else if (ub_ctx_set_fwd(unbound, options->resolver) != 0)
-        return err_set(err, -EINVAL,
-                       "resolver \"%s\": expected \"192.0.2.1\" or \"192.0.2.1@53\"",
-                       options->resolver);
-    ub_ctx_debugout(unbound, NULL);
-    ub_ctx_async(unbound, 1);
-    /* Built in, libunbound answers below "test." by itself; closed networks use it. This call also puts
-     * the settings into effect. */
-    int failure = ub_ctx_zone_remove(unbound, "test.");
-    if (failure)
-        return err_set(err, -EINVAL, "libunbound: %s", ub_strerror(failure));
-    return 0;
-}
-
 struct configuring {
     struct ub_ctx *unbound;
     const struct dns_options *options;
@@ -145,7 +107,7 @@ struct configuring {
 static void configure_work(void *arg)
 {
     struct configuring *work = arg;
-    work->result = configure(work->unbound, work->options, work->err);
+    work->result = dns_context_configure(work->unbound, work->options, work->err);
 }
 
 struct dns *dns_open(const struct dns_options *options, struct err *err)

@@ -152,9 +152,11 @@ static inline void fake_put_record(struct fake_packet *packet,
 
 /* --- finding one --- */
 
-static inline bool fake_same_name(const char *a, const char *b)
+/* "*.dest.test" is every name below that. */
+static inline bool fake_same_name(const char *known, const char *name)
 {
-    return strcasecmp(a, b) == 0;
+    const char *tail = known[0] == '*' ? strchr(name, '.') : NULL;
+    return strcasecmp(tail ? known + 1 : known, tail ? tail : name) == 0;
 }
 
 static inline const char *fake_word(const struct fake_dns *fake, const char *name, int type)

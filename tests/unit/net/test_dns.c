@@ -33,6 +33,7 @@ static const struct fake_record records[] = {
     {"fail.test", FAKE_ANY, FAKE_SERVFAIL},
     {"refused.test", FAKE_ANY, FAKE_REFUSED},
     {"silence.test", FAKE_ANY, FAKE_NO_ANSWER},
+    {"*.silence.test", FAKE_ANY, FAKE_NO_ANSWER},
     {"malformed.test", FAKE_ANY, FAKE_MALFORMED},
     {"garbage.test", FAKE_ANY, FAKE_GARBAGE},
     {0},
@@ -286,6 +287,41 @@ static void many_questions_at_once(void **state)
     run(ask_many);
 }
 
+/* By then libunbound, as it comes, has learned to ask that server no more. */
+#define SILENCE_MS 20000
+
+static int ask_silently(void *number)
+{
+    char name[32];
+    snprintf(name, sizeof name, "%zu.silence.test", *(size_t *)number);
+    assert_int_equal(ask(name, DNS_TXT).status, DNS_FAILED);
+    return 0;
+}
+
+static void ask_after_silence(void)
+{
+    uint64_t until = task_in_ms(SILENCE_MS);
+    ask("dest.test", DNS_MX);
+    for (size_t i = 0; task_now_ms() < until; i += 3) {
+        size_t numbers[3];
+        struct task_job jobs[3];
+        for (size_t j = 0; j < 3; j++) {
+            numbers[j] = i + j;
+            jobs[j] = (struct task_job){ask_silently, &numbers[j], 0};
+        }
+        task_gather("asker", jobs, 3);
+    }
+    assert_int_equal(ask("txt.test", DNS_TXT).status, DNS_OK);
+    assert_int_equal(ask("null.test", DNS_MX).status, DNS_OK);
+    assert_int_equal(ask("a.test", DNS_A).status, DNS_OK);
+}
+
+static void a_forwarder_that_is_silent_for_some_names_is_asked_for_others(void **state)
+{
+    (void)state;
+    run(ask_after_silence);
+}
+
 static void bad_options_are_refused(void **state)
 {
     (void)state;
@@ -351,6 +387,7 @@ int main(void)
         loop_test(a_question_can_be_given_up),
         loop_test(closing_ends_the_questions_that_wait),
         loop_test(many_questions_at_once),
+        loop_test(a_forwarder_that_is_silent_for_some_names_is_asked_for_others),
         loop_test(bad_options_are_refused),
         cmocka_unit_test(record_data_is_parsed_strictly),
     };
