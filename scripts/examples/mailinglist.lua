@@ -109,11 +109,13 @@ end
 -- --- subscribe and unsubscribe: who asks may be anybody, who answers has the mailbox ---------------
 
 local QUESTION = [[
-Somebody, most likely you, wants to %s %s: the list %s.
+Somebody, most likely you, wants %s to %s the list %s.
 
 If it is so, answer this message; what you write does not matter.
 If not, there is nothing to do.
 ]]
+
+local ACTIONS = { subscribe = "become a member of", unsubscribe = "leave" }
 
 -- The same whether or not somebody is a member: that is nobody's business.
 local function ask(list, message, action)
@@ -128,7 +130,7 @@ local function ask(list, message, action)
   tell(list, who, {
     replyTo = at_list(list, "confirm-" .. token),
     subject = ("Please confirm: %s %s"):format(action, list.name),
-    text = QUESTION:format(action, who, list.name),
+    text = QUESTION:format(who, ACTIONS[action], list.name),
   })
 end
 

@@ -48,7 +48,7 @@ describe("a mailing list", function()
       local question = asked.sends[1]
       assert.equal("anna@sender.test", question.to)
       assert.equal("talk+bounce@corp.test", question.returnPath)
-      assert.contains("wants to subscribe anna@sender.test", question.text)
+      assert.contains("wants anna@sender.test to become a member of the list Talk", question.text)
 
       local joined = write("anna@elsewhere.test", answer_tag(question))
       assert.same({ "anna@sender.test" }, members(joined))
