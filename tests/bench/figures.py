@@ -96,7 +96,9 @@ def store_figures(reports, tasks_of_target):
         figures.append(figure(f"queue_insert_{tasks}_fsync_bound", report["disk_per_second"], "messages/s"))
         figures.append(figure(f"queue_insert_{tasks}_group", report["group"], "messages"))
         figures.append(figure(f"queue_insert_{tasks}_cpu", report["cpu_us_per_message"], "us"))
-    figures.append(figure("queue_insert_vs_fsync_bound", reports[tasks_of_target]["ratio"], "ratio", (">=", 0.6)))
+    target = reports[tasks_of_target]
+    figures.append(figure("queue_insert_vs_fsync_bound", target["disk_ratio"], "ratio", (">=", 0.6)))
+    figures.append(figure("queue_insert_vs_bare_sqlite", target["bare_ratio"], "ratio"))
     return figures
 
 

@@ -33,7 +33,8 @@ Beside these, `queue_insert_*`: how many messages a second the queue takes from 
 on stable storage, and `_fsync_bound`: how many the disk takes in the same rounds, beside the store, when as many bytes
 (content and envelope, 5 KB) are appended to a file with one fdatasync for as many messages as the store committed at once
 (`_group`). The bound costs no CPU but the writing; the store's is `_cpu`. `queue_insert_vs_fsync_bound` is the ratio of
-both for 16 tasks (`postern-bench store`).
+both for 16 tasks, `queue_insert_vs_bare_sqlite` that of the store and one SQLite table that takes the same bytes in the same
+groups (`postern-bench store`).
 
 `isolate_start_*` (an isolate from its spawn until its script is loaded) and `many_workers_*` (50 scripts that read mail,
 each in its isolate, in one host) are in workers.py. Memory is PSS, so that what processes share counts once."""

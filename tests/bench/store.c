@@ -1,7 +1,8 @@
 /* postern-bench store: how many messages a second the store's queue takes, each waited for until it is on stable
  * storage, and, in turn with it, how many the disk would take: as many bytes (content and envelope) appended to a file
- * beside the store, with one fdatasync for as many messages as the store committed at once (`group`, on average). Rates
- * are medians over the rounds, and the ratio is that of each round. */
+ * beside the store, with one fdatasync for as many messages as the store committed at once (`group`, on average). For
+ * scale, what SQLite itself reaches: one table with a key and the same bytes, in the same groups, nothing else. Rates are
+ * medians over the rounds, and the ratios are those of each round. */
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -25,7 +26,8 @@ struct store_load {
     struct str content;
     struct store *store;
     size_t left, next_id;
-    double store_rates[ROUNDS_MAX], disk_rates[ROUNDS_MAX], ratios[ROUNDS_MAX];
+    double store_rates[ROUNDS_MAX], disk_rates[ROUNDS_MAX], bare_rates[ROUNDS_MAX];
+    double disk_ratios[ROUNDS_MAX], bare_ratios[ROUNDS_MAX];
     double store_cpu_seconds;
     size_t group, envelope_bytes; /* of the last round, of the last message */
 };
@@ -148,6 +150,47 @@ static double measure_disk(const struct store_load *load)
     return rate;
 }
 
+static void insert_bare(struct store_database *database, size_t number, struct str bytes)
+{
+    char key[32];
+    snprintf(key, sizeof key, "%x%zx", (unsigned)getpid(), number);
+    struct store_query query =
+        store_query_begin(database, "INSERT INTO bare(key, bytes) VALUES(?, ?)");
+    store_query_text(&query, str_of(key));
+    store_query_blob(&query, bytes);
+    if (store_query_run(&query) < 0)
+        bench_die("a bare insert");
+}
+
+static double measure_bare(const struct store_load *load)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/bare.db", load->directory);
+    struct store_database database;
+    struct err err;
+    if (store_database_open(&database, path, STORE_SYNC_COMMITS, &err) < 0 ||
+        store_database_run(&database,
+                           "DROP TABLE IF EXISTS bare;"
+                           "CREATE TABLE bare(number INTEGER PRIMARY KEY,"
+                           " key TEXT NOT NULL UNIQUE, bytes BLOB NOT NULL)") < 0)
+        bench_die("%s", path);
+    size_t length = load->bytes + load->envelope_bytes;
+    char *bytes = mem_zero(length, 1);
+    uint64_t begin_ns = bench_now_ns();
+    for (size_t left = load->messages; left;) {
+        if (store_database_step(&database, "BEGIN IMMEDIATE") < 0)
+            bench_die("BEGIN");
+        for (size_t i = 0; i < load->group && left; i++, left--)
+            insert_bare(&database, left, (struct str){bytes, length});
+        if (store_database_step(&database, "COMMIT") < 0)
+            bench_die("COMMIT");
+    }
+    double rate = rate_since(load, begin_ns);
+    store_database_close(&database);
+    free(bytes);
+    return rate;
+}
+
 static int measure(void *arg)
 {
     struct store_load *load = arg;
@@ -162,7 +205,9 @@ static int measure(void *arg)
     for (size_t i = 0; i < load->rounds; i++) {
         load->store_rates[i] = measure_store(load);
         load->disk_rates[i] = measure_disk(load);
-        load->ratios[i] = load->store_rates[i] / load->disk_rates[i];
+        load->bare_rates[i] = measure_bare(load);
+        load->disk_ratios[i] = load->store_rates[i] / load->disk_rates[i];
+        load->bare_ratios[i] = load->store_rates[i] / load->bare_rates[i];
     }
     store_close(load->store);
     return 0;
@@ -189,9 +234,11 @@ int bench_store(int argc, char **argv)
     load.content = (struct str){memory, load.bytes};
     loop_run_task("bench", measure, &load);
     printf("{\"tasks\": %zu, \"store_per_second\": %.1f, \"disk_per_second\": %.1f, "
-           "\"ratio\": %.4f, \"group\": %zu, \"cpu_us_per_message\": %.1f}\n",
+           "\"bare_per_second\": %.1f, \"disk_ratio\": %.4f, \"bare_ratio\": %.4f, "
+           "\"group\": %zu, \"cpu_us_per_message\": %.1f}\n",
            load.tasks, median(load.store_rates, load.rounds),
-           median(load.disk_rates, load.rounds), median(load.ratios, load.rounds),
+           median(load.disk_rates, load.rounds), median(load.bare_rates, load.rounds),
+           median(load.disk_ratios, load.rounds), median(load.bare_ratios, load.rounds),
            load.group,
            load.store_cpu_seconds * 1e6 / (double)(load.rounds * load.messages));
     free(memory);
