@@ -82,7 +82,7 @@ static void what_is_no_packet_is_refused(void **state)
         struct str part;
     } cases[] = {
         {{.type = 0}, STR("")},
-        {{.type = WIRE_CANCEL + 1}, STR("")},
+        {{.type = WIRE_EVENT + 1}, STR("")},
         {{.type = WIRE_END + 1}, STR("")},
         {{.type = WIRE_END, .more = 2, .frame_bytes = 2}, STR("N")},
         {{.type = WIRE_END, .zero = 1, .frame_bytes = 1}, STR("N")},
