@@ -79,6 +79,9 @@ def read_annotations(path):
     head, items, run = [], [], []
     for line in path.read_text().split("\n")[1:]:
         if line.startswith("---"):
+            if line.startswith("---@alias") and any(said.startswith("@alias") for said in run):
+                items.append(Item(run, ""))
+                run = []
             run.append(line[3:].strip())
         elif line.startswith("--") and not items and not run:
             head.append(line[3:])

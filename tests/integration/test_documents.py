@@ -298,6 +298,17 @@ def test_reference_pages_are_as_they_would_be_written_now():
     assert done.returncode == 0, done.stderr + "run ./do docs"
 
 
+@pytest.mark.parametrize("path", [*sorted(ROOT.glob("lua/stdlib/_meta/*.lua")), ROOT / "lua/test/_meta/test.lua"], ids=ids)
+def test_the_pages_have_all_that_is_annotated(path):
+    annotations, page = path.read_text(), (ROOT / f"docs/api/{path.stem}.md").read_text()
+    for name in re.findall(r"^---@(?:class|alias) (\w+)", annotations, re.MULTILINE):
+        assert name == path.stem or f"### {name}\n" in page or f"# {name}\n" in page or f"{name}." in page, name
+    for name in re.findall(r"^function [\w.]+[.:](\w+)", annotations, re.MULTILINE):
+        assert re.search(rf"^#+ `[\w.]*[.:]{name}\(", page, re.MULTILINE), name
+    for name in re.findall(r"^---@field (\w+)", annotations, re.MULTILINE):
+        assert f"| `{name}` |" in page, name
+
+
 def sections(file):
     done = postern("options", "--json")
     return [section for section in json.loads(done.stdout) if section["file"] == file and "(API)" not in section["path"]]
