@@ -14,19 +14,24 @@
 --         send: {EMAIL: {from: [files@example.com], to: [team@corp.test]}}
 --         limits: {memory: 256MiB, cpu_soft: 1s, cpu_hard: 3s, wall: 5m}
 --
---   variables:  TEAM    who gets the mail
---               URL     of the store; PUT <URL>/<folder>/<name> with the token must keep a file there
---               MAX     the largest file that is taken, in MiB (10, which is as much as fetch can send)
+--   variables:  TEAM     who gets the mail
+--               URL      of the store; PUT <URL>/<folder>/<name> with the token must keep a file there
+--               S3_ID    the key's name, if the store speaks S3; then TOKEN is its secret, URL the bucket's
+--               REGION   of the bucket (us-east-1); links to it are good for a week
+--               MAX      the largest file that is taken, in MiB (10, which is as much as fetch can send)
 --
 -- The folder's name comes from the token and the content: nobody can guess the link, and when the sender's
 -- server has to come again, what it brings is put to the same place.
 local crypto = require "crypto"
 local html = require "html"
+local s3 = require "lib.s3"
 
 local FILES_MAX = 20
 local NAME_BYTES_MAX = 80
 local MIB = 1024 * 1024
 local FETCH_MIB_MAX = 10
+local MINUTE_S = 60
+local WEEK_S = 7 * 24 * 3600
 
 -- What a browser may show. All else it is to save: a page of a stranger must not run in the store's name.
 local SHOWN = {
@@ -49,14 +54,23 @@ local function size_of(file)
   return ("%.1f MiB"):format(file.size / MIB)
 end
 
+-- Where to put what is to be found at `url`, the token for that, and the link for people.
+local function ways(url, env)
+  if not env.S3_ID then
+    return url, "Bearer " .. env.TOKEN, url
+  end
+  local account = { id = env.S3_ID, secret = env.TOKEN, region = env.REGION or "us-east-1" }
+  return s3.presigned("PUT", url, MINUTE_S, account), nil, s3.presigned("GET", url, WEEK_S, account)
+end
+
 -- The link to the file.
 local function put(file, env)
   local folder = crypto.hmac.sha256(env.TOKEN, file.content, "base32"):sub(1, 24):lower()
-  local url = ("%s/%s/%s"):format(env.URL, folder, safe_name(file.filename))
+  local url, token, link = ways(("%s/%s/%s"):format(env.URL, folder, safe_name(file.filename)), env)
   local answer = env.STORE:fetch(url, {
     method = "PUT",
     headers = {
-      Authorization = "Bearer " .. env.TOKEN,
+      Authorization = token,
       ["Content-Type"] = SHOWN[file.type] and file.type or "application/octet-stream",
     },
     body = file.content,
@@ -65,7 +79,7 @@ local function put(file, env)
   if not answer.ok then
     error("the store answers " .. answer.status, 0) -- 451: the sender's server keeps the message for now
   end
-  return url
+  return link
 end
 
 -- Images within the text stay there; all else is a file.

@@ -1,4 +1,5 @@
 local crypto = require "crypto"
+local s3 = require "lib.s3"
 local worker = load_worker "attachments"
 
 local TOKEN = "t0ken"
@@ -7,6 +8,20 @@ local function link(name, content)
   local folder = crypto.hmac.sha256(TOKEN, content, "base32"):sub(1, 24):lower()
   return ("https://files.test/mail/%s/%s"):format(folder, name)
 end
+
+-- The example of "Authenticating Requests: Using Query Parameters" in Amazon's S3 API reference.
+it("URLs are signed as S3 wants them", function()
+  fake.now(1369353600)
+  local account = {
+    id = "AKIAIOSFODNN7EXAMPLE",
+    secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+    region = "us-east-1",
+  }
+  assert.contains(
+    "&X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404",
+    s3.presigned("GET", "https://examplebucket.s3.amazonaws.com/test.txt", 86400, account)
+  )
+end)
 
 describe("attachments", function()
   local answers, env
@@ -53,6 +68,18 @@ describe("attachments", function()
     assert.equal("PUT", put.method)
     assert.equal("Bearer t0ken", put.headers.Authorization)
     assert.equal("image/png", put.headers["Content-Type"])
+  end)
+
+  it("are put to S3 without the key's secret", function()
+    fake.now(1795305600) -- 2026-11-22
+    local account = { id = "key", secret = TOKEN, region = "auto" }
+    env.S3_ID, env.REGION = account.id, account.region
+    local place = link("a.txt", "x")
+    answers["PUT " .. s3.presigned("PUT", place, 60, account)] = {}
+    local result = write { { "a.txt", "x" } }
+    assert.is_nil(result.fetches[1].headers.Authorization)
+    assert.contains(s3.presigned("GET", place, 604800, account), result.sends[1].text)
+    assert.not_matches(TOKEN, result.sends[1].text)
   end)
 
   it("are nothing that a browser would run", function()
