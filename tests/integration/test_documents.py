@@ -62,43 +62,49 @@ def test_scripts_pass_their_tests(page, tmp_path):
 # What lines of a handler find: every module, and bindings of these names.
 MODULES = "address base64 crypto dsn html json mime re template time url"
 REQUIRES = " ".join(f'local {name} = require "{name}"' for name in MODULES.split())
-SNIPPET_TEST = """
-local lines = load_worker "lines_%(number)d"
-it("line %(line)d", function()
-  local mail = {
-    from = "anna@sender.test", to = "support+fast@example.com", subject = "Order 4711", text = "Hello.\\n",
-    spamScore = 0.5, captures = { id = "4711" }, client = { ip = "192.0.2.7", helo = "mx.sender.test" },
-    attachments = { { filename = "a.pdf", type = "application/pdf", content = "%%PDF" } },
-  }
-  local result = lines:email(fake.message(mail), { env = {
-    TEAM = "team@corp.test", TOKEN = "secret",
-    TICKETS = fake.kv { last = 16 }, PER_SENDER = fake.limiter { limit = 5, period = 60 },
-    EMAIL = fake.send(), API = fake.fetch { ["https://api.example.com/v1"] = '{"ok":true}',
-      ["POST https://api.example.com/v1"] = '{"ok":true}' },
-  } })
-  assert.equal("%(outcome)s", result.outcome, result.error)
-end)
+LINES = """%s local lines = {}
+%s
+return { email = function(message, env, ctx) return lines[message.captures.line](message, env, ctx) end }
+"""
+LINES_TEST = """
+local lines = load_worker "lines"
+local answer = '{"ok":true}'
+local api = fake.fetch { ["https://api.example.com/v1"] = answer, ["POST https://api.example.com/v1"] = answer }
+local env = {
+  TEAM = "team@corp.test", TOKEN = "secret", EMAIL = fake.send(), API = api,
+  TICKETS = fake.kv { last = 16 }, PER_SENDER = fake.limiter { limit = 50, period = 60 },
+}
+
+for line, outcome in pairs { %s } do
+  it("line " .. line, function()
+    local mail = {
+      from = "anna@sender.test", to = "support+fast@example.com", subject = "Order 4711", text = "Hello.\\n",
+      spamScore = 0.5, captures = { line = line }, client = { ip = "192.0.2.7", helo = "mx.sender.test" },
+      attachments = { { filename = "a.pdf", type = "application/pdf", content = "%%PDF" } },
+    }
+    local result = lines:email(fake.message(mail), { env = env })
+    assert.equal(outcome, result.outcome, result.error)
+  end)
+end
 """
 
 
-def write_lines(folder, number, line, code, outcome="ok"):
-    """A handler of the lines, which stand in it where they stand in the page; and its test."""
-    script = f"{REQUIRES} return {{ email = function(message, env, ctx) {code}\nend }}\n"
-    (folder / f"lines_{number}.lua").write_text(script)
-    (folder / f"lines_{number}_test.lua").write_text(
-        SNIPPET_TEST % {"number": number, "line": line, "outcome": outcome})
-
-
-def run_lines(folder):
+def run_lines(folder, found):
+    """Runs lines of handlers, each for itself: found is [(line of the page, Lua, outcome)]."""
+    functions, outcomes = [], []
+    for number, (line, code, outcome) in enumerate(found):
+        functions.append(f'lines["{line}/{number}"] = function(message, env, ctx) {code}\nend')
+        outcomes.append(f'["{line}/{number}"] = "{outcome}"')
+    (folder / "lines.lua").write_text(LINES % (REQUIRES, "\n".join(functions)))
+    (folder / "lines_test.lua").write_text(LINES_TEST % ", ".join(outcomes))
     done = postern("test", folder)
     assert done.returncode == 0, done.stdout
+    assert done.stdout.count("\nok ") == len(found)
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if any(b.is_snippet() for b in blocks_of(page))], ids=ids)
 def test_lines_of_handlers_run(page, tmp_path):
-    for number, block in enumerate(block for block in blocks_of(page) if block.is_snippet()):
-        write_lines(tmp_path, number, block.line, block.code, block.outcome)
-    run_lines(tmp_path)
+    run_lines(tmp_path, [(block.line, block.code, block.outcome) for block in blocks_of(page) if block.is_snippet()])
 
 
 # A cell is lines or a value: load() tells which.
@@ -110,10 +116,8 @@ run(message, env, ctx)"""
 
 @pytest.mark.parametrize("page", [page for page in PAGES if cells(page, "Lua")], ids=ids)
 def test_lines_of_tables_run(page, tmp_path):
-    for number, (line, code) in enumerate(cells(page, "Lua")):
-        outcome = "rejected" if "setReject" in code else "ok"
-        write_lines(tmp_path, number, line, CELL % (code, REQUIRES), outcome)
-    run_lines(tmp_path)
+    run_lines(tmp_path, [(line, CELL % (code, REQUIRES), "rejected" if "setReject" in code else "ok")
+                         for line, code in cells(page, "Lua")])
 
 
 # --- rules and host.yaml ---
