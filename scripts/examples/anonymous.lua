@@ -91,11 +91,11 @@ local function make_alias(message, env, author)
     domain = address.domain(message.to),
     owner = author,
   }
-  keep_alias(alias, env.ALIASES)
-  message:reply {
+  message:reply { -- before it is kept: what nobody is told of is no use
     subject = alias_address(alias),
     text = HOW_TO:format(alias_address(alias), alias_address(alias, "off")),
   }
+  keep_alias(alias, env.ALIASES)
 end
 
 -- --- to the owner --------------------------------------------------------------------------------

@@ -59,15 +59,30 @@ local function find_service(message, services)
   end
 end
 
-local function tell(env, service, code)
+local function tell(env, key, code)
   local answer = env.CHAT:fetch(env.HOOK, {
     method = "POST",
     headers = { ["Content-Type"] = "application/json" },
-    body = json.encode { service = service, code = code },
+    body = json.encode { service = key, code = code },
     timeout = 5,
   })
   if not answer.ok then
     error("the hook answers " .. answer.status, 0)
+  end
+end
+
+local function keep(code, service, message, env, ctx)
+  local _, tag = address.subaddress(message.to)
+  local key = service .. (tag and "/" .. tag:lower() or "")
+  env.CODES:put(key, code, { expirationTtl = KEPT_S, metadata = { from = message.from } })
+  log.info("a code of", key)
+  if env.HOOK then
+    ctx:waitUntil(function() -- the service need not wait for the room
+      local ok, problem = pcall(tell, env, key, code)
+      if not ok then
+        log.warn("the hook was not told:", problem)
+      end
+    end)
   end
 end
 
@@ -82,26 +97,15 @@ return {
       return message:setReject "too many codes"
     end
 
-    if env.OWNER then
-      message:forward(env.OWNER)
-    end
     local mail = message:parse()
     local code = find_code(mail.subject .. "\n" .. (mail.text or ""):sub(1, TEXT_BYTES_MAX))
-    if not code then
-      return log.info("no code in", mail.subject)
+    if code then
+      keep(code, service, message, env, ctx)
+    else
+      log.info("no code in", mail.subject)
     end
-
-    local _, tag = address.subaddress(message.to)
-    local key = service .. (tag and "/" .. tag:lower() or "")
-    env.CODES:put(key, code, { expirationTtl = KEPT_S, metadata = { from = message.from } })
-    log.info("a code of", key)
-    if env.HOOK then
-      ctx:waitUntil(function() -- the service need not wait for the room
-        local ok, problem = pcall(tell, env, key, code)
-        if not ok then
-          log.warn("the hook was not told:", problem)
-        end
-      end)
+    if env.OWNER then
+      message:forward(env.OWNER)
     end
   end,
 }
