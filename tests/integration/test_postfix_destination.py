@@ -139,8 +139,11 @@ def test_postfix_is_down_and_comes_up(postfixed, postfix):
         postfix.start()
     assert len(postfix.wait_for(before + 5)) == before + 5
     wait_until(lambda: not postfixed.queued(), "the queue to be empty")
-    postfixed.row("forwarded")
-    for row in [row for row in postfixed.rows() if row["subject"] == "down"]:
+
+    def forwarded():
+        rows = [row for row in postfixed.rows() if row["subject"] == "down"]
+        return [row["status"] for row in rows] == ["forwarded"] * 5 and rows
+    for row in wait_until(forwarded, "the log to say so of all five"):
         assert row["attempts"][0]["class"] == "connection" and row["attempts"][-1]["status"] == "delivered"
 
 
