@@ -257,6 +257,7 @@ static int take_over(struct store_database *database, const char *aside,
                   {"activity", &store_activity_schema, true},
                   {"attempt", &store_activity_schema, true},
                   {"pair", &store_kv_schema, true},
+                  {"schedule", &store_kv_schema, false},
                   {"kept", &store_kept_schema, true}};
     struct store_database from;
     open_aside(&from, aside);

@@ -63,13 +63,19 @@ static const char *const activity_steps[] = {
     "ALTER TABLE activity ADD COLUMN actions TEXT;",
 };
 
-/* kv.db. The value comes last: who lists keys reads none of it. `expires_s` 0: never. */
+/* kv.db. A value comes last: who lists keys reads none of it. `expires_s` 0: never. A schedule's `state` is schedule.c's. */
 static const char *const kv_steps[] = {
     "CREATE TABLE pair("
     " number INTEGER PRIMARY KEY, space BLOB NOT NULL, key BLOB NOT NULL,"
     " expires_s INTEGER NOT NULL, metadata BLOB NOT NULL, value BLOB NOT NULL,"
     " UNIQUE(space, key));"
     "CREATE INDEX pair_expiry ON pair(expires_s) WHERE expires_s > 0;",
+    "CREATE TABLE schedule("
+    " worker TEXT NOT NULL, cron TEXT NOT NULL, state INTEGER NOT NULL,"
+    " decided_ms INTEGER NOT NULL, due_ms INTEGER NOT NULL DEFAULT 0,"
+    " started_ms INTEGER NOT NULL DEFAULT 0, until_ms INTEGER NOT NULL DEFAULT 0,"
+    " ended_ms INTEGER NOT NULL DEFAULT 0, outcome TEXT NOT NULL DEFAULT '',"
+    " PRIMARY KEY(worker, cron)) WITHOUT ROWID;",
 };
 
 /* messages.db. The content comes last: who looks for a message reads none of it. */

@@ -1,5 +1,5 @@
 /* What outlives the process: the queue, the ledger of delivered legs, the activity log. One interface; SQLite behind it
- * today, in <directory>/queue.db, <directory>/activity.db, <directory>/kv.db (kv.h) and <directory>/messages.db (kept.h),
+ * today, in <directory>/queue.db, <directory>/activity.db, <directory>/kv.db (kv.h, schedule.h) and <directory>/messages.db (kept.h),
  * each with a write-ahead log, used by any number of hosts at once.
  *
  * All functions that return a result wait in a task, and their work is done on the thread pool. Writes of all tasks that
