@@ -153,6 +153,7 @@ static void close_host(struct serving *serving)
 {
     struct host *host = &serving->host;
     end_task(serving->reloader);
+    end_task(serving->asked_reloader);
     end_task(serving->greeter);
     end_task(serving->tester);
     if (host->server)
@@ -178,8 +179,7 @@ static void wait_for_the_end(struct serving *serving)
         int number = loop_signal_wait(TASK_FOREVER);
         if (number != SIGHUP)
             return;
-        task_stage("reloading %s", serving->options->directory);
-        host_reload(serving);
+        host_ask_for_reload(serving);
     }
 }
 
@@ -207,6 +207,7 @@ static int serve_directory(struct serving *serving)
         host_note_rules(config);
         say_ready(serving);
         serving->reloader = task_start("reload", host_reload_when_changed, serving);
+        serving->asked_reloader = task_start("reload", host_reload_when_asked, serving);
         if (serving->host.number == 0)
             serving->tester = task_start("tests", host_test_first_workers, serving);
         if (serving->options->when_listening)

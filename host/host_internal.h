@@ -4,6 +4,7 @@
 #include "control.h"
 #include "host.h"
 
+#include "base/task.h"
 #include "base/watch.h"
 
 struct serving {
@@ -12,12 +13,14 @@ struct serving {
     struct smtp_handler handler;
     struct control *control;
     struct watch *watch;
-    struct task *reloader;
+    struct task *reloader, *asked_reloader;
     struct task *greeter;
     struct task *tester;
     struct supervised *supervised; /* NULL without a supervisor */
     struct task *heart, *guard;
     bool is_reloading, reload_again;
+    bool is_asked; /* for a reload that has not begun */
+    struct task_signal asked;
 };
 
 /* A whole new snapshot with workers that load and, when it takes the place of another, pass their tests; or NULL with the
@@ -32,9 +35,10 @@ void host_note_rules(const struct config *config);
 /* The supervisor must know how long messages in flight may take. */
 void host_tell_shutdown(const struct host *host, const struct config *config);
 
-/* For a change of files and for SIGHUP: what comes while one reload is under way makes it run once more. */
-void host_reload(struct serving *serving);
-/* Tasks, with the struct serving. */
+/* Tasks, with the struct serving: a reload may take as long as the scripts' tests. */
 int host_reload_when_changed(void *arg);
+int host_reload_when_asked(void *arg);
+/* For SIGHUP; does not wait. */
+void host_ask_for_reload(struct serving *serving);
 /* The tests of what serves from the start: nothing could serve instead, so what fails is told and no more. */
 int host_test_first_workers(void *arg);

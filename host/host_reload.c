@@ -209,8 +209,10 @@ static void reload_once(struct serving *serving)
     host->last_reload = (struct host_reload_report){unix_now_ms(), problems};
 }
 
-void host_reload(struct serving *serving)
+/* For a change of files and for SIGHUP: what comes while one reload is under way makes it run once more. */
+static void reload(struct serving *serving)
 {
+    task_stage("reloading %s", serving->options->directory);
     serving->reload_again = true;
     if (serving->is_reloading)
         return;
@@ -231,7 +233,25 @@ int host_reload_when_changed(void *arg)
         task_stage("waiting for a change in %s", serving->options->directory);
         if (watch_wait(serving->watch, TASK_FOREVER) < 0)
             return 0;
-        task_stage("reloading %s", serving->options->directory);
-        host_reload(serving);
+        reload(serving);
     }
+}
+
+int host_reload_when_asked(void *arg)
+{
+    struct serving *serving = arg;
+    for (;;) {
+        task_stage("waiting for SIGHUP");
+        while (!serving->is_asked)
+            if (task_signal_wait(&serving->asked, TASK_FOREVER) < 0)
+                return 0;
+        serving->is_asked = false;
+        reload(serving);
+    }
+}
+
+void host_ask_for_reload(struct serving *serving)
+{
+    serving->is_asked = true;
+    task_signal_raise(&serving->asked);
 }

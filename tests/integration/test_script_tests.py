@@ -124,3 +124,13 @@ def test_results_can_be_had_as_json(rules, tmp_path):
     assert done.returncode == 1
     result, = json.loads((tmp_path / "results.json").read_text())
     assert result["fate"] == "failed" and result["line"] == 5 and result["name"] == "work forwards"
+
+
+def test_the_end_does_not_wait_for_tests(rules, serve):
+    gateway = start(rules, serve)
+    (rules.scripts / "work_test.lua").write_text('load_worker "work"\nfor i = 1, 1000 do\n'
+                                                 '  it("ends " .. i, function() while true do end end)\nend\n')
+    rules.script("work", SCRIPT % "two")
+    wait_until(lambda: "running the tests" in postern("status", rules.folder).stdout, "the tests to run")
+    gateway.terminate()
+    assert gateway.wait() == 0
