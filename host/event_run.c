@@ -11,7 +11,8 @@
 struct event_passage {
     struct router *router;
     struct config *config;
-    const struct config_worker *worker;
+    struct rollout_choice version;
+    const struct config_worker *worker; /* of that version */
     struct arena *arena;
     struct trail *trail;
 };
@@ -57,15 +58,19 @@ static struct event_passage *begin(const struct event_run *what)
     struct event_passage *run = mem_zero(1, sizeof *run);
     run->router = what->router;
     run->config = config_keep(what->config);
-    run->worker = what->worker;
     run->arena = arena_new();
-    run->trail = trail_new(run->arena, message_new_id(run->arena));
+    struct str id = message_new_id(run->arena);
+    run->trail = trail_new(run->arena, id);
+    run->version = rollout_choose(what->worker, what->event.handler, id, run->trail);
+    run->worker = run->version.worker;
     return run;
 }
 
-static void tell_end(const struct event_run *what, const struct worker_outcome *outcome)
+static void tell_end(const struct event_run *what, const struct config_worker *worker,
+                     const struct worker_outcome *outcome)
 {
-    EVENT(NULL, STATUS_WORKER_ENDED, FIELD("worker", what->worker->options.name),
+    EVENT(NULL, STATUS_WORKER_ENDED, FIELD("worker", worker->options.name),
+          FIELD("script", config_short_hash(worker)),
           FIELD("handler", str_of(worker_handler_name(what->event.handler))),
           FIELD("outcome", str_of(worker_result_name(outcome->result))),
           FIELD("why", outcome->text), FIELD_NUMBER("actions", outcome->action_count),
@@ -75,15 +80,19 @@ static void tell_end(const struct event_run *what, const struct worker_outcome *
 int event_run(const struct event_run *what, struct arena *arena,
               struct worker_outcome *outcome)
 {
-    const struct worker_actions actions = {.arg = begin(what),
+    struct event_passage *run = begin(what);
+    const struct rollout_choice version = run->version;
+    const struct worker_actions actions = {.arg = run,
                                            .binding = binding,
                                            .is_action = is_action,
                                            .log = log_line,
                                            .end = end_run};
     int result =
-        worker_run_event(what->worker->worker, &what->event, &actions, arena, outcome);
-    outcome->text = binding_hide_secrets(what->worker, outcome->text, arena);
-    if (result == 0)
-        tell_end(what, outcome);
+        worker_run_event(version.worker->worker, &what->event, &actions, arena, outcome);
+    outcome->text = binding_hide_secrets(version.worker, outcome->text, arena);
+    if (result == 0) {
+        rollout_note(&version, outcome);
+        tell_end(what, version.worker, outcome);
+    }
     return result;
 }

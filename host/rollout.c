@@ -145,25 +145,6 @@ bool rollout_is_of(const struct rollout *rollout, const char *version)
     return strcmp(rollout->version, version) == 0;
 }
 
-/* --- messages --- */
-
-bool rollout_takes(struct rollout *rollout, const struct canary_options *options,
-                   struct str message_name)
-{
-    struct canary_figures figures;
-    switch (rollout_state(rollout, options, &figures)) {
-    case CANARY_RETURNED:
-        return false;
-    case CANARY_PROMOTED:
-        return true;
-    case CANARY_RUNNING:
-        break;
-    }
-    const struct str parts[] = {{(const char *)&rollout->key, sizeof rollout->key},
-                                message_name};
-    return canary_takes(options, hash_of(parts, 2));
-}
-
 /* --- the verdict --- */
 
 static void tell(const struct rollout *rollout, enum canary_state state,
@@ -202,15 +183,50 @@ enum canary_state rollout_state(struct rollout *rollout,
     return judge(rollout, options, figures, false);
 }
 
-void rollout_note(struct rollout *rollout, const struct canary_options *options,
-                  const struct rollout_run *run)
+/* --- runs --- */
+
+static bool takes(struct rollout *rollout, const struct canary_options *options,
+                  struct str name)
 {
-    struct shared_rollout *own = rollout->own;
     struct canary_figures figures;
-    if (atomic_load(&own->state) != CANARY_RUNNING)
+    switch (rollout_state(rollout, options, &figures)) {
+    case CANARY_RETURNED:
+        return false;
+    case CANARY_PROMOTED:
+        return true;
+    case CANARY_RUNNING:
+        break;
+    }
+    const struct str parts[] = {{(const char *)&rollout->key, sizeof rollout->key}, name};
+    return canary_takes(options, hash_of(parts, 2));
+}
+
+struct rollout_choice rollout_choose(const struct config_worker *worker,
+                                     enum worker_handler handler, struct str name,
+                                     struct trail *trail)
+{
+    struct rollout *rollout = worker->rollout;
+    if (!rollout)
+        return (struct rollout_choice){.worker = worker, .is_new = true};
+    bool is_new = !(rollout->before->needed_handlers & 1U << handler) ||
+                  takes(rollout, &worker->canary, name);
+    const struct config_worker *chosen = is_new ? worker : rollout->before;
+    EVENT(trail, STATUS_CANARY_CHOSEN, FIELD("worker", worker->options.name),
+          FIELD("script", config_short_hash(chosen)),
+          FIELD("version", is_new ? STR("new") : STR("before")));
+    return (struct rollout_choice){chosen, rollout, &worker->canary, is_new};
+}
+
+void rollout_note(const struct rollout_choice *choice, const struct worker_outcome *ended)
+{
+    struct canary_figures figures;
+    struct shared_rollout *own = choice->rollout ? choice->rollout->own : NULL;
+    if (!own || atomic_load(&own->state) != CANARY_RUNNING)
         return;
-    atomic_fetch_add(run->is_new ? &own->runs : &own->runs_before, 1);
-    if (run->has_failed)
-        atomic_fetch_add(run->is_new ? &own->failures : &own->failures_before, 1);
-    judge(rollout, options, &figures, run->is_new && run->has_paused);
+    bool is_new = choice->is_new;
+    atomic_fetch_add(is_new ? &own->runs : &own->runs_before, 1);
+    if (worker_has_failed(ended))
+        atomic_fetch_add(is_new ? &own->failures : &own->failures_before, 1);
+    judge(choice->rollout, choice->canary, &figures,
+          is_new && ended->circuit == CIRCUIT_HAS_OPENED);
 }

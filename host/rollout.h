@@ -6,6 +6,7 @@
 #include "config.h"
 #include "shared.h"
 
+#include "status/event.h"
 #include "worker/canary.h"
 
 struct rollout;
@@ -31,16 +32,21 @@ const struct config_worker *rollout_before(const struct rollout *rollout);
 /* Whether it is about this new version. */
 bool rollout_is_of(const struct rollout *rollout, const char *version);
 
-/* Whether the message of this name (whatever its sender brings again with it) goes to the new version. */
-bool rollout_takes(struct rollout *rollout, const struct canary_options *options,
-                   struct str message_name);
-
-/* A run of one of the versions has ended. */
-struct rollout_run {
-    bool is_new, has_failed, has_paused; /* the version pauses from here on: its circuit */
+/* The version that gets a message, or runs because of something else. */
+struct rollout_choice {
+    const struct config_worker *worker;
+    struct rollout *rollout;             /* NULL: there is one version only */
+    const struct canary_options *canary; /* with a rollout */
+    bool is_new;
 };
-void rollout_note(struct rollout *rollout, const struct canary_options *options,
-                  const struct rollout_run *run);
+/* `name` is that of the message (what its sender brings again with it) or event: the same one gets the same version. For a
+ * worker of a snapshot, which lasts longer than the choice. The trail (may be NULL) is told when there are two versions. A handler that
+ * the version before was not asked for (a new `cron:`) is the new one's. */
+struct rollout_choice rollout_choose(const struct config_worker *worker,
+                                     enum worker_handler handler, struct str name,
+                                     struct trail *trail);
+/* The run of the chosen version has ended. */
+void rollout_note(const struct rollout_choice *choice, const struct worker_outcome *ended);
 
 /* What all hosts have seen, and what follows; what has followed is told once, as an event. */
 enum canary_state rollout_state(struct rollout *rollout,

@@ -237,7 +237,7 @@ static void through_worker(struct passage *passage, struct outcome *outcome,
 {
     struct worker_outcome ended = {0};
     struct str name = match->rule->worker;
-    struct route_version version = route_choose_version(passage, outcome, name);
+    struct rollout_choice version = route_choose_version(passage, outcome, name);
     outcome->action = STR("worker");
     outcome->worker = name;
     outcome->worker_version = str_of(version.worker->script_hash);

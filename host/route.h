@@ -4,6 +4,7 @@
 #include <stdbool.h>
 
 #include "config.h"
+#include "rollout.h"
 
 #include "auth/verdict.h"
 #include "base/list.h"
@@ -205,23 +206,15 @@ const struct reply *route_tally_answer(const struct route_tally *tally);
 /* What an upstream refused with, as the sender is told: its own words. */
 struct reply route_upstream_refusal(const struct reply *upstream);
 
-/* The version of a worker that decides about a message. */
-struct route_version {
-    const struct config_worker *worker;
-    struct rollout *rollout; /* NULL: there is one version only; the snapshot's */
-    const struct canary_options *canary; /* with a rollout */
-    bool is_new;
-};
-struct route_version route_choose_version(const struct passage *passage,
-                                          const struct outcome *outcome, struct str name);
-/* Its run has ended: whoever fails more often gets no more messages. */
-void route_note_version(const struct route_version *version,
-                        const struct worker_outcome *ended);
+/* The version of this worker that decides about the message for one recipient. */
+struct rollout_choice route_choose_version(const struct passage *passage,
+                                           const struct outcome *outcome,
+                                           struct str worker);
 
 /* Lets a worker decide and gives the sender's reply; the outcome too. */
 struct reply route_through_worker(struct passage *passage, struct outcome *outcome,
                                   const struct rule_match *match,
-                                  const struct route_version *version,
+                                  const struct rollout_choice *version,
                                   struct worker_outcome *ended);
 
 /* The same once the worker has failed or pauses: defers, forwards or rejects, as `on_error` says. */

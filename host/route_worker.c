@@ -265,7 +265,7 @@ static struct reply reply_to_end(struct passage *passage, struct outcome *outcom
 }
 
 static void tell_end(const struct passage *passage, const struct outcome *outcome,
-                     const struct route_version *version,
+                     const struct rollout_choice *version,
                      const struct worker_outcome *ended)
 {
     struct str script = config_short_hash(version->worker);
@@ -306,7 +306,7 @@ static struct worker_email email_of(const struct passage *passage,
 
 struct reply route_through_worker(struct passage *passage, struct outcome *outcome,
                                   const struct rule_match *match,
-                                  const struct route_version *version,
+                                  const struct rollout_choice *version,
                                   struct worker_outcome *ended)
 {
     static const struct worker_actions verbs = {.forward = forward,
@@ -326,7 +326,7 @@ struct reply route_through_worker(struct passage *passage, struct outcome *outco
                             passage->message->arena, ended);
     if (result < 0)
         return reply_shutting_down();
-    route_note_version(version, ended);
+    rollout_note(version, ended);
     ended->text =
         binding_hide_secrets(version->worker, ended->text, passage->message->arena);
     tell_end(passage, outcome, version, ended);

@@ -207,7 +207,7 @@ json_t *trial_run(struct trial *trial, enum worker_result *result)
     struct worker_outcome ended = {0};
     struct smtp_recipient recipient = {.mailbox = trial->recipient};
     struct outcome outcome = {.recipient = &recipient, .on_soft_failure = RULE_SOFT_QUEUE};
-    const struct route_version version = {.worker = trial->worker, .is_new = true};
+    const struct rollout_choice version = {.worker = trial->worker, .is_new = true};
     struct reply reply = route_through_worker(passage, &outcome, &match, &version, &ended);
     while (passage->references > 1) /* waitUntil functions */
         task_sleep(POLL_MS);

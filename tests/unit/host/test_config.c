@@ -103,7 +103,9 @@ static void every_part_is_read(void **state)
               "worker_limits: {cpu_soft: 50ms}\n"
               "workers:\n"
               "  w: {vars: {TEAM: t@b.test}, limits: {memory: 8MiB},\n"
-              "      circuit: {pause: 2s}, on_error: forward me@b.test}\n");
+              "      circuit: {pause: 2s}, on_error: forward me@b.test,\n"
+              "      canary: {share: 5%, promote: 50}, tests: off}\n"
+              "test_time: 5s\n");
     assert_int_equal(config->smtp.listeners[1].tls, SMTP_TLS_IMPLICIT);
     assert_int_equal(config->smtp.listeners[1].proxy_count, 2);
     assert_int_equal(config->smtp.message_bytes_max, 1024 * 1024);
@@ -120,6 +122,11 @@ static void every_part_is_read(void **state)
     assert_int_equal(worker->options.limits.memory_bytes, 8 * 1024 * 1024);
     assert_int_equal(worker->options.circuit.failures, 10);
     assert_int_equal(worker->options.circuit.pause_ms, 2000);
+    assert_int_equal(worker->canary.share_percent, 5);
+    assert_int_equal(worker->canary.runs, 20);
+    assert_int_equal(worker->canary.promote, 50);
+    assert_false(worker->is_tested);
+    assert_int_equal(config->test_ms, 5000);
     assert_int_equal(worker->on_error.way, ON_ERROR_FORWARD);
     assert_true(str_equal(worker->on_error.destination.text, STR("me@b.test")));
     assert_true(str_equal(worker->options.variables[0].value, STR("t@b.test")));
@@ -186,6 +193,13 @@ static void mistakes_are_told_with_their_place(void **state)
         {LEAST "workers: {w: {on_error: \"reject caf\\u00e9\"}}\n", 3, "ASCII"},
         {LEAST "workers: {w: {circuit: {failures: 33}}}\n", 3, ""},
         {LEAST "workers: {w: {circuit: {after: 3}}}\n", 3, "failures"},
+        {LEAST "workers: {w: {canary: 10}}\n", 3, "such as 10%"},
+        {LEAST "workers: {w: {canary: 0%}}\n", 3, "from 1 to 100 %"},
+        {LEAST "workers: {w: {canary: 101%}}\n", 3, "from 1 to 100 %"},
+        {LEAST "workers: {w: {canary: {runs: 5}}}\n", 3, "share: 10%"},
+        {LEAST "workers: {w: {canary: {share: 5%, promote: 5}}}\n", 3, "too few"},
+        {LEAST "workers: {w: {canary: {share: 5%, after: 5}}}\n", 3, "share"},
+        {LEAST "workers: {w: {tests: sometimes}}\n", 3, "before_reload, off"},
         {LEAST "auth: {dmark: off}\n", 3, "dmarc"},
         {LEAST "auth: {dmarc: maybe}\n", 3, "off, mark, enforce"},
         {LEAST "auth: {lists: ['not a zone']}\n", 3, "zone"},
