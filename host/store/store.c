@@ -121,6 +121,8 @@ static int open_writer(struct store *store, struct store_lane *lane,
     if (result == -EBADMSG) {
         store_database_close(&lane->database);
         result = set_aside(store, &lane->database, path, schema, durability, err);
+        if (result == 0)
+            *err = (struct err){0};
     }
     free(path);
     lane->is_writing = true;

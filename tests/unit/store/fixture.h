@@ -51,6 +51,8 @@ static inline struct store *open_another(void)
     struct store *store = fixture.backend->open(&fixture.options, &err);
     if (!store)
         fprintf(stderr, "store_open: %s\n", err.text);
+    else
+        assert_int_equal(err.code, 0);
     return store;
 }
 
