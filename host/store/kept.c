@@ -9,7 +9,7 @@
 #include "base/mem.h"
 
 /* One transaction's worth: a message may be large. */
-#define REMOVED_AT_ONCE 16
+#define PURGED_AT_ONCE 16
 
 /* --- added --- */
 
@@ -90,10 +90,8 @@ static int measure(struct store_database *database, uint64_t *bytes)
 
 static int remove_oldest(struct store_database *database)
 {
-    struct store_query query =
-        store_query_begin(database, "DELETE FROM kept WHERE number IN"
-                                    " (SELECT number FROM kept ORDER BY number LIMIT ?)");
-    store_query_number(&query, REMOVED_AT_ONCE);
+    struct store_query query = store_query_begin(
+        database, "DELETE FROM kept WHERE number = (SELECT min(number) FROM kept)");
     return store_query_change(&query);
 }
 
@@ -220,7 +218,7 @@ static int purge_piece(struct store_database *database, void *arg)
         store_query_begin(database, "DELETE FROM kept WHERE number IN"
                                     " (SELECT number FROM kept WHERE time_ms < ? LIMIT ?)");
     store_query_number(&query, purge->before_ms);
-    store_query_number(&query, REMOVED_AT_ONCE);
+    store_query_number(&query, PURGED_AT_ONCE);
     int result = store_query_run(&query);
     purge->count = result == 0 ? (size_t)sqlite3_changes(database->handle) : 0;
     return result;
