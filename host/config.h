@@ -63,6 +63,13 @@ struct config_worker {
 #define CONFIG_HASH_DIGITS 12
 struct str config_short_hash(const struct config_worker *worker);
 
+/* keep_messages: */
+struct keep_options {
+    uint64_t for_ms; /* 0: none are */
+    uint32_t percent;
+    uint64_t bytes_max, message_bytes_max;
+};
+
 struct config {
     size_t references;
     size_t memory_references; /* this snapshot's own, and of what was in use with it */
@@ -87,6 +94,7 @@ struct config {
     uint64_t store_space_bytes;
     uint32_t store_inodes;
     uint64_t activity_ms; /* how long a row is kept */
+    struct keep_options keep;
     struct dns_options dns;
     struct auth_options auth;
     uint64_t shutdown_ms;

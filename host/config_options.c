@@ -142,6 +142,15 @@ static const struct option_row store_rows[] = {
     {"keep", OPTION_DURATION64, ROW(activity_ms), "31d", 0, 3660 * DAY_MS,
      "rows of the activity log"},
 };
+static const struct option_row keep_rows[] = {
+    {"for", OPTION_DURATION64, ROW(keep.for_ms), "0s", 0, 366 * DAY_MS,
+     "messages are kept as they came, for `postern replay`, so long; 0: not at all"},
+    {"share", OPTION_PERCENT, ROW(keep.percent), "100%", 1, 100, "of the messages"},
+    {"bytes_max", OPTION_BYTES64, ROW(keep.bytes_max), "1GiB", 1 << 20, 1ULL << 40,
+     "of all of them on the disk; past it the oldest go"},
+    {"message_bytes_max", OPTION_BYTES64, ROW(keep.message_bytes_max), "256KiB", 1024,
+     16ULL << 20, "larger ones are not kept"},
+};
 #undef ROW
 
 const struct node_key config_top_keys[] = {
@@ -152,6 +161,7 @@ const struct node_key config_top_keys[] = {
     {"forwarding", "map", NULL, "how mail is passed on"},
     {"queue", "map", NULL, "when delivery is tried again"},
     {"store", "map", NULL, "what is kept"},
+    {"keep_messages", "map", NULL, "whether messages are kept as they came, and which"},
     {"worker_limits", "map", NULL, "of every worker that has none of its own"},
     {"listen", "list", "0.0.0.0:25, \"[::]:25\"",
      "where mail comes in: addresses, or maps"},
@@ -184,5 +194,6 @@ const struct config_section config_sections[] = {
     {"forwarding", OPTION_TABLE(forwarding_rows)},
     {"queue", OPTION_TABLE(queue_rows)},
     {"store", OPTION_TABLE(store_rows)},
+    {"keep_messages", OPTION_TABLE(keep_rows)},
     {NULL, {NULL, 0}},
 };

@@ -1,7 +1,7 @@
 /* Every map of host.yaml, in the order of the reference. The tables lie with what reads them. */
 #include "config_internal.h"
 
-enum { TOP, LOG, DNS, LIMITS, DELIVERY, FORWARDING, QUEUE, STORE };
+enum { TOP, LOG, DNS, LIMITS, DELIVERY, FORWARDING, QUEUE, STORE, KEEP_MESSAGES };
 
 const struct option_section config_reference[] = {
     {"", "The host: what is not about one domain.", &config_sections[TOP].table,
@@ -27,6 +27,9 @@ const struct option_section config_reference[] = {
     {"forwarding", "How mail is passed on.", &config_sections[FORWARDING].table, NULL},
     {"queue", "When delivery is tried again.", &config_sections[QUEUE].table, NULL},
     {"store", "What is kept in the folder `state`.", &config_sections[STORE].table, NULL},
+    {"keep_messages",
+     "Messages that `postern replay` can try again; unless `for` is given none are kept.",
+     &config_sections[KEEP_MESSAGES].table, NULL},
     {"worker_limits", "Of every worker; `limits` of a worker has the same keys.",
      &config_worker_options, NULL},
     {"workers.NAME", "What a worker has beside its script.", NULL, config_worker_keys},

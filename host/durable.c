@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/task.h"
+#include "store/kept.h"
 
 #define PURGE_MS     (3600ULL * 1000)
 #define BOUNCES_KEYS 10000
@@ -22,16 +23,32 @@ static void report(void *arg, struct str what, struct str detail)
     EVENT(NULL, STATUS_QUEUE_TROUBLED, FIELD("what", what), FIELD("detail", detail));
 }
 
-/* Rows of the activity log that are old enough to go. */
+static uint64_t before(uint64_t keep_ms)
+{
+    uint64_t now_ms = unix_now_ms();
+    return now_ms > keep_ms ? now_ms - keep_ms : 0;
+}
+
+/* A kept message goes with its row at the latest; all of them where none are to be kept any more. */
+static int purge_kept(const struct router *router)
+{
+    const struct config *config = router->config;
+    uint64_t keep_ms = config->keep.for_ms < config->activity_ms ? config->keep.for_ms
+                                                                 : config->activity_ms;
+    return store_kept_purge(router->store, keep_ms ? before(keep_ms) : UINT64_MAX);
+}
+
+/* What is old enough to go. */
 static int purge(void *arg)
 {
     struct durable *durable = arg;
     for (;;) {
         const struct router *router = durable->router;
-        uint64_t now_ms = unix_now_ms(), keep_ms = router->config->activity_ms;
         task_stage("removing old rows of the activity log");
         int result =
-            now_ms > keep_ms ? store_activity_purge(router->store, now_ms - keep_ms) : 0;
+            store_activity_purge(router->store, before(router->config->activity_ms));
+        if (result == 0)
+            result = purge_kept(router);
         if (result < 0)
             report(NULL, STR("old rows of the activity log stay"),
                    str_of(strerror(-result)));
@@ -68,6 +85,13 @@ static struct space *open_space(const char *directory, const struct config *conf
     return space_open(directory, config->store_space_bytes, config->store_inodes);
 }
 
+/* Long before mail is refused for want of room. */
+static struct space *open_keep_space(const char *directory, const struct config *config)
+{
+    return space_open(directory, 2 * config->store_space_bytes,
+                      2 * (uint64_t)config->store_inodes);
+}
+
 int durable_open(struct router *router, struct err *err)
 {
     const struct config *config = router->config;
@@ -84,6 +108,7 @@ int durable_open(struct router *router, struct err *err)
         struct queue_observer observer = route_queue_observer(router);
         struct notice_options notices = notices_of(config);
         router->space = open_space(options.directory, config);
+        router->keep_space = open_keep_space(options.directory, config);
         router->bounces =
             rate_new(config->bounces_per_minute, config->bounces_per_minute, BOUNCES_KEYS);
         router->queue = queue_open(&config->queue, &notices, &observer, router->store,
@@ -105,7 +130,7 @@ struct renewal {
     const struct config *config;
     const char *secret_path, *store_directory;
     struct secret *secret;
-    struct space *space;
+    struct space *space, *keep_space;
     struct err err;
 };
 
@@ -114,6 +139,7 @@ static void renew_on_thread(void *arg)
     struct renewal *renewal = arg;
     renewal->secret = secret_open(renewal->secret_path, &renewal->err);
     renewal->space = open_space(renewal->store_directory, renewal->config);
+    renewal->keep_space = open_keep_space(renewal->store_directory, renewal->config);
 }
 
 /* An administrator may have put a new secret in front (`postern srs rotate`), and other limits into host.yaml. */
@@ -131,7 +157,9 @@ static void renew(struct router *router)
         report(NULL, STR("the secrets stay as they were"), str_of(renewal.err.text));
     }
     space_free(router->space);
+    space_free(router->keep_space);
     router->space = renewal.space;
+    router->keep_space = renewal.keep_space;
     arena_free(arena);
 }
 
@@ -167,5 +195,6 @@ void durable_close(struct router *router, uint64_t deadline_ms)
         store_close(router->store);
     rate_free(router->bounces);
     space_free(router->space);
+    space_free(router->keep_space);
     secret_free(router->secret);
 }

@@ -243,6 +243,8 @@ static void through_worker(struct passage *passage, struct outcome *outcome,
     outcome->worker_version = str_of(version.worker->script_hash);
     outcome->reply = route_through_worker(passage, outcome, match, &version, &ended);
     outcome->worker_outcome = str_of(worker_result_name(ended.result));
+    if (ended.result != WORKER_OK && ended.result != WORKER_REJECTED)
+        outcome->worker_error = ended.text;
 }
 
 static void drop(struct passage *passage, struct outcome *outcome, const struct rule *rule)
@@ -362,6 +364,7 @@ static struct reply route_message(void *arg, struct smtp_transaction *transactio
         for (size_t i = 0; i < passage->outcome_count; i++)
             route_one(passage, &passage->outcomes[i]);
         answer = route_answer(passage, transaction);
+        route_keep(passage);
     }
     EVENT(passage->trail, STATUS_MESSAGE_ANSWERED,
           FIELD("reply", reply_line(&answer, message->arena)),

@@ -27,8 +27,10 @@ struct router {
     /* NULL with `postern run`, which keeps nothing: then a soft failure is its sender's to try again. */
     struct store *store;
     struct queue *queue;
-    struct space *space;   /* of the store's disk */
-    struct secret *secret; /* NULL: no SRS, no hop fields, no ledger */
+    struct space *space;      /* of the store's disk */
+    struct space *keep_space; /* of the same: while it is low, no messages are kept */
+    uint32_t keep_share;      /* in percent: of the messages to be kept, what is due */
+    struct secret *secret;    /* NULL: no SRS, no hop fields, no ledger */
     struct rate
         *bounces; /* that go back through SRS addresses, by the address they go to */
     struct durable *durable;   /* durable.c's */
@@ -52,6 +54,7 @@ struct passage {
     struct message *message;
     struct trail *trail;
     struct auth_verdict *verdict; /* NULL: nothing is verified */
+    bool is_verdict_given;        /* in a replay: found out when the message came */
     struct rule_auth auth;        /* the same for rules, once the message is verified */
     struct str *content;          /* raw without forged fields, once the message is in */
     size_t content_count;
@@ -76,6 +79,7 @@ struct outcome {
         is_for_rule; /* its refused legs are the rule's, and nobody else has been told of them */
     /* for the activity log */
     struct str rule, worker, worker_version, worker_outcome, action;
+    struct str worker_error; /* why it has failed */
     const char *status;
     enum rule_soft_failure on_soft_failure;
 };
@@ -175,8 +179,14 @@ void route_note_action(struct passage *passage, const struct outcome *outcome,
  * arena; later ones are left out past what the activity log keeps. The worker's secrets are not in it. */
 struct str route_actions_json(const struct passage *passage, const struct outcome *outcome);
 
+/* What the activity log says of a recipient, but for the trail; the texts are the message's and its config's. */
+struct store_activity route_activity(const struct passage *passage,
+                                     const struct outcome *outcome,
+                                     const struct reply *answer);
 /* A row of the activity log for each recipient. */
 void route_record(struct passage *passage, const struct reply *answer);
+/* Keeps the message as it came, where host.yaml says so (`keep_messages`). Does not wait. */
+void route_keep(struct passage *passage);
 /* What the queue tells, for the log and the activity log. */
 struct queue_observer route_queue_observer(struct router *router);
 

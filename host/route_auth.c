@@ -19,7 +19,7 @@
 static bool is_verifying(const struct passage *passage)
 {
     const struct auth_options *options = &passage->config->auth;
-    return passage->router->dns &&
+    return (passage->router->dns || passage->is_verdict_given) &&
            (options->spf || options->dkim || options->arc || options->dmarc ||
             options->authentication || options->from || options->list_count ||
             options->rspamd);
@@ -156,7 +156,8 @@ struct reply route_verify_message(struct passage *passage)
         return (struct reply){0};
     struct auth_verdict *verdict = passage->verdict;
     uint64_t started_ms = task_now_ms();
-    if (auth_verify(passage->router->dns, passage->router->http, options, message,
+    if (!passage->is_verdict_given &&
+        auth_verify(passage->router->dns, passage->router->http, options, message,
                     verdict) < 0)
         return reply_local_error();
     passage->auth = route_rule_auth(verdict);

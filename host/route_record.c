@@ -32,40 +32,39 @@ static const char *status_of(const struct passage *passage, const struct outcome
     return first_leg(passage, outcome, LEG_DELIVERED) ? "forwarded" : "handled";
 }
 
-static void record_one(const struct passage *passage, const struct outcome *outcome,
-                       const struct reply *answer, struct str trail)
+struct store_activity route_activity(const struct passage *passage,
+                                     const struct outcome *outcome,
+                                     const struct reply *answer)
 {
     const struct message *message = passage->message;
     const struct auth_verdict *verdict = passage->verdict;
     struct arena *arena = message->arena;
     char address[NET_ADDRESS_TEXT_BYTES];
-    store_activity_add(
-        passage->router->store,
-        &(struct store_activity){
-            .message_id = message->id,
-            .recipient = outcome->recipient->mailbox.text,
-            .time_ms = message->received_at,
-            .from = message->reverse_path.text,
-            .subject = header_value(&message->header, STR("Subject"), arena),
-            .header_message_id = header_value(&message->header, STR("Message-ID"), arena),
-            .client = str_of(net_address_ip_text(&message->client.address, address)),
-            .helo = message->client.helo,
-            .bytes = message->raw->length,
-            .spf = passage->auth.spf,
-            .dkim = passage->auth.dkim,
-            .dmarc = passage->auth.dmarc,
-            .arc = passage->auth.arc,
-            .spam_score = verdict ? verdict->spam_score : -1,
-            .rule = outcome->rule,
-            .worker = outcome->worker,
-            .worker_version = outcome->worker_version,
-            .worker_outcome = outcome->worker_outcome,
-            .action = outcome->action,
-            .status = str_of(status_of(passage, outcome, answer)),
-            .reply = reply_line(outcome->reply.code ? &outcome->reply : answer, arena),
-            .actions = route_actions_json(passage, outcome),
-            .trail = trail,
-        });
+    const char *client = net_address_ip_text(&message->client.address, address);
+    return (struct store_activity){
+        .message_id = message->id,
+        .recipient = outcome->recipient->mailbox.text,
+        .time_ms = message->received_at,
+        .from = message->reverse_path.text,
+        .subject = header_value(&message->header, STR("Subject"), arena),
+        .header_message_id = header_value(&message->header, STR("Message-ID"), arena),
+        .client = arena_str(arena, str_of(client)),
+        .helo = message->client.helo,
+        .bytes = message->raw->length,
+        .spf = passage->auth.spf,
+        .dkim = passage->auth.dkim,
+        .dmarc = passage->auth.dmarc,
+        .arc = passage->auth.arc,
+        .spam_score = verdict ? verdict->spam_score : -1,
+        .rule = outcome->rule,
+        .worker = outcome->worker,
+        .worker_version = outcome->worker_version,
+        .worker_outcome = outcome->worker_outcome,
+        .action = outcome->action,
+        .status = str_of(status_of(passage, outcome, answer)),
+        .reply = reply_line(outcome->reply.code ? &outcome->reply : answer, arena),
+        .actions = route_actions_json(passage, outcome),
+    };
 }
 
 void route_record(struct passage *passage, const struct reply *answer)
@@ -73,8 +72,11 @@ void route_record(struct passage *passage, const struct reply *answer)
     if (!passage->router->store)
         return;
     struct str trail = trail_json(passage->trail, passage->message->arena);
-    for (size_t i = 0; i < passage->outcome_count; i++)
-        record_one(passage, &passage->outcomes[i], answer, trail);
+    for (size_t i = 0; i < passage->outcome_count; i++) {
+        struct store_activity row = route_activity(passage, &passage->outcomes[i], answer);
+        row.trail = trail;
+        store_activity_add(passage->router->store, &row);
+    }
 }
 
 /* --- the queue --- */

@@ -73,6 +73,8 @@
     X(MESSAGE_DROPPED, "message.dropped", INFO, "A rule dropped the message.")             \
     X(MESSAGE_REJECTED, "message.rejected", INFO,                                          \
       "A rule or a worker rejected the message.")                                          \
+    X(MESSAGE_NOT_KEPT, "message.not_kept", DEBUG,                                         \
+      "It was to be kept for replays, but is too large, or there is no room.")             \
     X(MESSAGE_HANDLED, "message.handled", INFO,                                            \
       "A worker ended the message without sending it on.")                                 \
     X(MESSAGE_ANSWERED, "message.answered", INFO, "The sender has his reply to DATA.")
