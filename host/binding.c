@@ -221,8 +221,14 @@ void bindings_set_fetch(struct bindings *bindings, binding_fetch_fn *fetch, void
 struct store_kv *bindings_memory(struct bindings *bindings, struct err *err)
 {
     if (!bindings->memory)
-        bindings->memory = store_kv_open_memory(err);
+        bindings->memory = bindings->below ? store_kv_open_over(bindings->below, err)
+                                           : store_kv_open_memory(err);
     return bindings->memory;
+}
+
+void bindings_show_kv(struct bindings *bindings, struct store_kv *below)
+{
+    bindings->below = below;
 }
 
 void bindings_close(struct bindings *bindings)

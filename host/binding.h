@@ -101,3 +101,5 @@ typedef int binding_fetch_fn(void *arg, const struct binding *binding,
 void bindings_set_fetch(struct bindings *bindings, binding_fetch_fn *fetch, void *arg);
 /* Where KV is kept when there is no store: in memory, from the first call on. NULL with the reason. */
 struct store_kv *bindings_memory(struct bindings *bindings, struct err *err);
+/* What scripts find there, before they have changed it: for a trial on what is kept. Before the first call. */
+void bindings_show_kv(struct bindings *bindings, struct store_kv *below);

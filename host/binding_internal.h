@@ -12,6 +12,7 @@
 struct bindings {
     unsigned host_count;
     struct table *limiters;  /* "worker/NAME" -> struct limiter */
+    struct store_kv *below;  /* what is seen through `memory`; NULL: nothing */
     binding_fetch_fn *fetch; /* NULL: the network */
     void *fetch_arg;
     struct store_kv *memory; /* where there is no store; NULL until it is asked for */

@@ -50,10 +50,18 @@ const struct cli_command cli_commands[] = {
      "[--state STATE] [--all] [--message] [--json]",
      "Shows the mail that waits for delivery, and what is to become of it.", cli_queue},
     {"log",
-     "[DIR] [--follow] [--id ID] [--stages] [--to ADDRESS] [--from ADDRESS] [--status "
+     "[DIR] [--follow] [--id ID] [--raw] [--stages] [--to ADDRESS] [--from ADDRESS] "
+     "[--status "
      "STATUS] [--rule NAME] [--worker NAME] [--text TEXT] [--since 2h|TIME] "
      "[--until 2h|TIME] [--limit COUNT] [--json]",
      "Prints what became of messages.", cli_log},
+    {"replay",
+     "[DIR] [ID…] [--all] [--since 2h|TIME] [--until 2h|TIME] [--from ADDRESS] [--to "
+     "ADDRESS] [--rule NAME] [--worker NAME] [--limit COUNT] [--fetch FILE] [--store DIR] "
+     "[--json]",
+     "Runs kept messages through the rules and scripts as they are now, and prints what "
+     "would be different.",
+     cli_replay},
     {"srs",
      "encode|decode ADDRESS [DIR] [--domain DOMAIN] [--at TIME] | rotate [DIR] [--json]",
      "Prints what a forwarded sender becomes, or whom such an address is for; rotates the "

@@ -31,6 +31,7 @@ int cli_dns(const struct cli_command *command, int argc, char **argv);
 int cli_status(const struct cli_command *command, int argc, char **argv);
 int cli_queue(const struct cli_command *command, int argc, char **argv);
 int cli_log(const struct cli_command *command, int argc, char **argv);
+int cli_replay(const struct cli_command *command, int argc, char **argv);
 int cli_srs(const struct cli_command *command, int argc, char **argv);
 
 /* --- arguments --- */

@@ -2,6 +2,7 @@
  * runs; the service writes rows within a second. */
 #include "cli/log.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -13,6 +14,7 @@
 #include "cli/when.h"
 #include "mail/mailbox.h"
 #include "mail/message.h"
+#include "store/kept.h"
 
 #define LIMIT_UNSAID   50
 #define LIMIT_MAX      10000
@@ -20,7 +22,7 @@
 
 struct request {
     const char *directory;
-    const char *follow;
+    const char *follow, *raw;
     const char *id, *to, *from, *status, *rule, *worker, *text, *since, *until, *limit;
     struct log_form form;
     struct arena *arena;
@@ -35,6 +37,20 @@ static int fail(const char *reason)
 
 /* --- what it answers --- */
 
+/* As it came, without anything around it. */
+static int print_raw(const struct request *request, struct store *store)
+{
+    struct store_kept kept;
+    int result = store_kept_read(store, request->filter.message_id, request->arena, &kept);
+    if (result == -ENOENT)
+        return fail("that message is not kept: see keep_messages of host.yaml");
+    if (result < 0)
+        return fail(result == -EBADMSG ? "that message is not as it was kept"
+                                       : strerror(-result));
+    fwrite(kept.content.at, 1, kept.content.length, stdout);
+    return EXIT_SUCCESS;
+}
+
 static int answer(const struct request *request, struct store *store)
 {
     struct store_activity_row *rows;
@@ -43,6 +59,8 @@ static int answer(const struct request *request, struct store *store)
         int result = log_follow(store, &request->filter, &request->form);
         return result < 0 ? fail(strerror(-result)) : EXIT_SUCCESS;
     }
+    if (request->raw)
+        return print_raw(request, store);
     int result =
         store_activity_list(store, &request->filter, request->arena, &rows, &count);
     if (result < 0)
@@ -118,6 +136,8 @@ static const char *read_question(struct request *request)
         return "--until takes 90s, 5m, 2h, 7d, or a time as 2026-11-22T10:00:00Z";
     if (request->until && request->follow)
         return "--until does not go with --follow";
+    if (request->raw && !request->id)
+        return "--raw goes with --id";
     if (request->text && strlen(request->text) > TEXT_BYTES_MAX)
         return "--text is too long";
     if (!read_limit(request))
@@ -153,6 +173,7 @@ int cli_log(const struct cli_command *command, int argc, char **argv)
         {"--follow", NULL, "go on with what happens from now on, until interrupted",
          &request.follow},
         {"--id", "ID", "one message, stage by stage", &request.id},
+        {"--raw", NULL, "with --id: the message as it came, if it is kept", &request.raw},
         {"--stages", NULL, "every message stage by stage", &request.form.as_story},
         {"--to", "ADDRESS", "for this recipient, exactly as said in RCPT", &request.to},
         {"--from", "ADDRESS", "with this sender, exactly as said in MAIL", &request.from},

@@ -101,13 +101,23 @@ static void tell_forward(const struct message *message, struct str content, json
 
 /* --- what is sent --- */
 
-static const struct trial_upstream *upstream_of(const struct trial *trial,
-                                                const struct mailbox *recipient)
+const struct trial_upstream *trial_upstream_answer(const struct trial_upstream upstreams[],
+                                                   size_t count,
+                                                   const struct delivery_request *request,
+                                                   struct delivery_result *result)
 {
-    for (size_t i = 0; i < trial->upstream_count; i++)
-        if (str_equal_nocase(trial->upstreams[i].address.text, recipient->text))
-            return &trial->upstreams[i];
-    return NULL;
+    const struct trial_upstream *upstream = NULL;
+    for (size_t i = 0; !upstream && i < count; i++)
+        if (str_equal_nocase(upstreams[i].address.text, request->recipient->text))
+            upstream = &upstreams[i];
+    result->reply = upstream ? upstream->reply : reply_make(250, "2.0.0", "captured");
+    result->status = reply_is_ok(&result->reply)          ? DELIVERY_OK
+                     : reply_is_temporary(&result->reply) ? DELIVERY_TEMPORARY
+                                                          : DELIVERY_PERMANENT;
+    result->is_from_peer = !upstream || !upstream->is_ours;
+    if (result->is_from_peer)
+        result->peer = request->recipient->domain;
+    return upstream;
 }
 
 /* What the upstream says; its words are told where the trial has given them. */
@@ -115,14 +125,7 @@ static void answer_as_upstream(const struct trial *trial, json_t *sent,
                                const struct delivery_request *request,
                                struct delivery_result *result)
 {
-    const struct trial_upstream *upstream = upstream_of(trial, request->recipient);
-    result->reply = upstream ? upstream->reply : reply_make(250, "2.0.0", "captured");
-    result->status = reply_is_ok(&result->reply)          ? DELIVERY_OK
-                     : reply_is_temporary(&result->reply) ? DELIVERY_TEMPORARY
-                                                          : DELIVERY_PERMANENT;
-    result->is_from_peer = true;
-    result->peer = request->recipient->domain;
-    if (upstream)
+    if (trial_upstream_answer(trial->upstreams, trial->upstream_count, request, result))
         json_object_set_new(sent, "upstream", json_reply(&result->reply));
 }
 
@@ -189,7 +192,7 @@ static json_t *report_of(const struct captured *captured, const struct passage *
 json_t *trial_run(struct trial *trial, enum worker_result *result)
 {
     struct captured captured = {
-        trial, json_array(), json_array(), json_array(), {trial, json_array()}};
+        trial, json_array(), json_array(), json_array(), {trial->web, json_array(), 0}};
     struct router router = {.config = trial->config,
                             .delivery = delivery_open_capture(capture, &captured),
                             .bindings = trial->bindings,

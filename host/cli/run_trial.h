@@ -19,7 +19,13 @@
 struct trial_upstream {
     struct mailbox address;
     struct reply reply;
+    bool is_ours; /* nobody was there: the reply is what we make of that */
 };
+/* Answers what is sent to it; NULL: to one that is not named, and takes it. */
+const struct trial_upstream *trial_upstream_answer(const struct trial_upstream upstreams[],
+                                                   size_t count,
+                                                   const struct delivery_request *request,
+                                                   struct delivery_result *result);
 
 struct trial {
     struct config *config;
@@ -55,10 +61,11 @@ void trial_set_bindings(struct config_worker *worker, struct binding *bindings,
 json_t *trial_kv(const struct config_worker *worker, struct bindings *bindings,
                  struct arena *arena);
 
-/* A binding_fetch_fn that answers from trial->web and keeps what was asked in the array. */
+/* A binding_fetch_fn that answers from `answers` (as trial->web) and keeps what was asked in the array. */
 struct trial_web {
-    const struct trial *trial;
+    const json_t *answers;
     json_t *fetches;
+    size_t unanswered_count;
 };
 int trial_fetch(void *arg, const struct binding *binding,
                 const struct http_request *request, struct arena *arena,

@@ -55,7 +55,8 @@ int trial_fetch(void *arg, const struct binding *binding,
 {
     struct trial_web *web = arg;
     json_array_append_new(web->fetches, json_request(binding, request));
-    json_t *answer = find_answer(web->trial->web, binding, request, arena);
+    json_t *answer = find_answer(web->answers, binding, request, arena);
+    web->unanswered_count += !answer;
     if (!answer)
         return err_set(err, -EIO, "nobody answers %s %s in this trial", request->method,
                        request->url);
