@@ -218,6 +218,16 @@ void bindings_set_fetch(struct bindings *bindings, binding_fetch_fn *fetch, void
     bindings->fetch_arg = arg;
 }
 
+void bindings_set_now(struct bindings *bindings, uint64_t now_ms)
+{
+    bindings->now_ms = now_ms;
+}
+
+uint64_t bindings_now_ms(const struct bindings *bindings)
+{
+    return bindings && bindings->now_ms ? bindings->now_ms : unix_now_ms();
+}
+
 struct store_kv *bindings_memory(struct bindings *bindings, struct err *err)
 {
     if (!bindings->memory)

@@ -99,6 +99,9 @@ typedef int binding_fetch_fn(void *arg, const struct binding *binding,
                              const struct http_request *request, struct arena *arena,
                              struct http_response *response, struct err *err);
 void bindings_set_fetch(struct bindings *bindings, binding_fetch_fn *fetch, void *arg);
+/* In a trial: what the time is for KV, in Unix milliseconds; 0: the real one. */
+void bindings_set_now(struct bindings *bindings, uint64_t now_ms);
+uint64_t bindings_now_ms(const struct bindings *bindings);
 /* Where KV is kept when there is no store: in memory, from the first call on. NULL with the reason. */
 struct store_kv *bindings_memory(struct bindings *bindings, struct err *err);
 /* What scripts find there, before they have changed it: for a trial on what is kept. Before the first call. */

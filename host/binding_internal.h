@@ -16,6 +16,7 @@ struct bindings {
     binding_fetch_fn *fetch; /* NULL: the network */
     void *fetch_arg;
     struct store_kv *memory; /* where there is no store; NULL until it is asked for */
+    uint64_t now_ms;         /* of a trial; 0: the real time */
 };
 
 /* One call under way. */

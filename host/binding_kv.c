@@ -10,9 +10,9 @@
 #define KEYS_LISTED_MAX    1000
 #define NUMBER_MAX         STORE_KV_NUMBER_MAX
 
-static uint64_t now_s(void)
+static uint64_t now_s(const struct binding_request *request)
 {
-    return unix_now_ms() / 1000;
+    return bindings_now_ms(request->place->router->bindings) / 1000;
 }
 
 /* NULL, with the failure, where nothing can be kept. */
@@ -43,7 +43,7 @@ static bool take_key(struct binding_request *request, struct str *key)
 /* As a time: 0 for never. */
 static bool take_expiration(struct binding_request *request, uint64_t *expires_s)
 {
-    int64_t at, ttl, now = (int64_t)now_s();
+    int64_t at, ttl, now = (int64_t)now_s(request);
     if (!binding_take_number(request, "expiration", 1, NUMBER_MAX, 0, &at) ||
         !binding_take_number(request, "expirationTtl", 1, NUMBER_MAX, 0, &ttl))
         return false;
@@ -83,8 +83,8 @@ void binding_kv_get(struct binding_request *request)
     if (!kv || !take_key(request, &key))
         return;
     struct store_kv_pair pair;
-    int result =
-        store_kv_get(kv, request->binding->space, key, now_s(), request->arena, &pair);
+    int result = store_kv_get(kv, request->binding->space, key, now_s(request),
+                              request->arena, &pair);
     if (result < 0) {
         if (result != -ENOENT)
             tell_result(request, result);
@@ -122,7 +122,7 @@ void binding_kv_delete(struct binding_request *request)
 
 void binding_kv_increment(struct binding_request *request)
 {
-    struct store_kv_increment increment = {.now_s = now_s()};
+    struct store_kv_increment increment = {.now_s = now_s(request)};
     struct store_kv *kv = open_kv(request);
     if (!kv || !has_space(request) || !take_key(request, &increment.key) ||
         !take_expiration(request, &increment.expires_s) ||
@@ -159,7 +159,7 @@ static void write_listing(struct buf *out, const struct store_kv_listing *listin
 
 void binding_kv_list(struct binding_request *request)
 {
-    struct store_kv_listing listing = {.now_s = now_s()};
+    struct store_kv_listing listing = {.now_s = now_s(request)};
     int64_t limit;
     struct store_kv *kv = open_kv(request);
     if (!kv ||

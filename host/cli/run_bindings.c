@@ -45,9 +45,8 @@ static json_t *json_pair(const struct binding *binding, const struct store_kv_pa
 }
 
 static void add_pairs(json_t *all, struct store_kv *kv, const struct binding *binding,
-                      struct arena *arena)
+                      uint64_t now_s, struct arena *arena)
 {
-    uint64_t now_s = unix_now_ms() / 1000;
     struct store_kv_listing listing = {.limit = KEYS_TOLD_MAX, .now_s = now_s};
     if (store_kv_list(kv, binding->space, &listing, arena) < 0)
         return;
@@ -70,7 +69,7 @@ json_t *trial_kv(const struct config_worker *worker, struct bindings *bindings,
         struct store_kv *kv =
             binding->kind == BINDING_KV ? bindings_memory(bindings, NULL) : NULL;
         if (kv)
-            add_pairs(all, kv, binding, arena);
+            add_pairs(all, kv, binding, bindings_now_ms(bindings) / 1000, arena);
     }
     return all;
 }

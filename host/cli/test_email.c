@@ -280,9 +280,11 @@ static struct str run_to_end(struct trial *trial, struct arena *arena)
 int test_workers_email(struct test_workers *workers, json_t *question, struct str raw,
                        struct arena *arena, struct str *answer, struct err *err)
 {
+    double now_s = json_number_value(json_object_get(question, "now"));
     struct tested *tested = find_tested(workers, question, arena, err);
     if (!tested)
         return err->code;
+    bindings_set_now(workers->bindings, now_s > 0 ? (uint64_t)(now_s * 1000) : 0);
     struct trial trial = {.config = tested->config,
                           .worker = tested->worker,
                           .bindings = workers->bindings,

@@ -170,8 +170,8 @@ end
 local os_time, os_date, time_now = os.time, os.date, time.now
 local now
 
--- Sets the clock of this test and of the workers it runs, in seconds since 1970; it stands still then. Nil
--- lets it run again, as at the beginning of each test.
+-- Sets the clock of this test, of the workers it runs and of their KV, in seconds since 1970; it stands still
+-- then. Nil lets it run again, as at the beginning of each test.
 function fake.now(seconds)
   if seconds ~= nil and type(seconds) ~= "number" then
     error("fake.now: the time must be a number of seconds since 1970, got " .. type(seconds), 2)

@@ -233,14 +233,22 @@ describe("a mailing list", function()
     end)
 
     it("end a membership on the third day", function()
-      env.LIST = fake.kv {
-        ["member:ben@dest.test"] = { value = "", metadata = "b7" },
-        ["id:b7"] = "ben@dest.test",
-        ["bounces:ben@dest.test"] = 2,
-      }
-      local result = bounce("bounce-b7", "5.1.1")
-      assert.same({}, members(result))
+      local tag, result = bounce_tag(), nil
+      for day = 1, 3 do
+        fake.now(os.time() + 86400)
+        result = bounce(tag, "5.1.1")
+        assert.equal(day < 3 and 1 or 0, #members(result))
+      end
       assert.same({}, result.sends, "nobody would read it")
+    end)
+
+    it("are forgotten after a month", function()
+      local tag, result = bounce_tag(), nil
+      for _ = 1, 4 do
+        fake.now(os.time() + 16 * 86400)
+        result = bounce(tag, "5.1.1")
+      end
+      assert.same({ "ben@dest.test" }, members(result))
     end)
 
     it("count once a day", function()

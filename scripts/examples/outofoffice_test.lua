@@ -21,6 +21,15 @@ describe("outofoffice", function()
     assert.equal(1, #write("ben@sender.test").replies)
   end)
 
+  it("tells them again after a week", function()
+    fake.now(1795305600) -- 2026-11-22
+    assert.equal(1, #write("anna@sender.test").replies)
+    fake.now(1795305600 + 6 * 86400)
+    assert.equal(0, #write("anna@sender.test").replies)
+    fake.now(1795305600 + 8 * 86400)
+    assert.equal(1, #write("anna@sender.test").replies)
+  end)
+
   it("tells those again who could not be told", function()
     local list = write("anna@sender.test", { headers = { ["List-Id"] = "<talk.sender.test>" } })
     assert.same({}, list.replies)

@@ -307,6 +307,22 @@ def test_time_stands_where_the_test_has_put_it(scripts):
     assert done.returncode == 0, done.stdout
 
 
+def test_what_kv_keeps_grows_old_with_the_tests_clock(scripts):
+    script = worker("""message:setReject(env.KV:get("a") or "gone")
+        env.KV:put("a", "there", {expirationTtl = 60})""")
+    done = run_tests(scripts, """it("a", function()
+          local env = { KV = fake.kv() }
+          local function seen(at)
+            fake.now(at)
+            return worker:email(fake.message(), { env = env }).rejectReason
+          end
+          assert.equal("gone", seen(1000))
+          assert.equal("there", seen(1059))
+          assert.equal("gone", seen(1119))
+        end)""", script=script)
+    assert done.returncode == 0, done.stdout
+
+
 def test_bindings_last_for_a_test(scripts):
     script = worker("""local first = env.GATE:limit({key = "x"}).success
         message:setReject(env.COUNT:increment("n") .. " " .. tostring(first))

@@ -87,7 +87,7 @@ fake = {}
 ---@return FakeMessage
 function fake.message(fields) end
 
----Sets the clock of this test and of its workers, which stands still then.
+---Sets the clock of this test, of its workers and of their KV, which stands still then.
 ---@param seconds? number Since 1970; nil: the clock runs.
 function fake.now(seconds) end
 
