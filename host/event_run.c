@@ -53,25 +53,26 @@ static void end_run(void *arg)
     free(run);
 }
 
-static struct event_passage *begin(const struct event_run *what)
+static struct event_passage *begin(const struct event_run *what, struct str id)
 {
     struct event_passage *run = mem_zero(1, sizeof *run);
     run->router = what->router;
     run->config = config_keep(what->config);
     run->arena = arena_new();
-    struct str id = message_new_id(run->arena);
-    run->trail = trail_new(run->arena, id);
+    run->trail =
+        what->trail ? what->trail : trail_new(run->arena, arena_str(run->arena, id));
     run->version = rollout_choose(what->worker, what->event.handler, id, run->trail);
     run->worker = run->version.worker;
     return run;
 }
 
-static void tell_end(const struct event_run *what, const struct config_worker *worker,
+static void tell_end(const struct event_run *what, struct str id,
+                     const struct config_worker *worker,
                      const struct worker_outcome *outcome)
 {
-    EVENT(NULL, STATUS_WORKER_ENDED, FIELD("worker", worker->options.name),
+    EVENT(NULL, STATUS_WORKER_ENDED, FIELD("id", id), FIELD("worker", worker->options.name),
           FIELD("script", config_short_hash(worker)),
-          FIELD("handler", str_of(worker_handler_name(what->event.handler))),
+          FIELD("handler", str_of(worker_handler_name(what->event.handler))), what->about,
           FIELD("outcome", str_of(worker_result_name(outcome->result))),
           FIELD("why", outcome->text), FIELD_NUMBER("actions", outcome->action_count),
           FIELD_NUMBER("cpu_us", outcome->cpu_us));
@@ -80,7 +81,8 @@ static void tell_end(const struct event_run *what, const struct config_worker *w
 int event_run(const struct event_run *what, struct arena *arena,
               struct worker_outcome *outcome)
 {
-    struct event_passage *run = begin(what);
+    struct str id = message_new_id(arena);
+    struct event_passage *run = begin(what, id);
     const struct rollout_choice version = run->version;
     const struct worker_actions actions = {.arg = run,
                                            .binding = binding,
@@ -92,7 +94,7 @@ int event_run(const struct event_run *what, struct arena *arena,
     outcome->text = binding_hide_secrets(version.worker, outcome->text, arena);
     if (result == 0) {
         rollout_note(&version, outcome);
-        tell_end(what, version.worker, outcome);
+        tell_end(what, id, version.worker, outcome);
     }
     return result;
 }

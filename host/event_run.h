@@ -12,6 +12,10 @@ struct event_run {
     struct config *config;              /* the snapshot that it runs with */
     const struct config_worker *worker; /* of that snapshot */
     struct worker_event event;
+    /* What of the worker's it is, for the log: FIELD("cron", …). */
+    struct status_field about;
+    /* Where its log goes as well; stays until everything has ended. NULL: one of its own. */
+    struct trail *trail;
 };
 
 /* Runs it and waits for its outcome, as worker_run_event; texts of the outcome are in the arena, without the worker's
