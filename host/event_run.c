@@ -70,12 +70,19 @@ static void tell_end(const struct event_run *what, struct str id,
                      const struct config_worker *worker,
                      const struct worker_outcome *outcome)
 {
-    EVENT(NULL, STATUS_WORKER_ENDED, FIELD("id", id), FIELD("worker", worker->options.name),
-          FIELD("script", config_short_hash(worker)),
-          FIELD("handler", str_of(worker_handler_name(what->event.handler))), what->about,
-          FIELD("outcome", str_of(worker_result_name(outcome->result))),
-          FIELD("why", outcome->text), FIELD_NUMBER("actions", outcome->action_count),
-          FIELD_NUMBER("cpu_us", outcome->cpu_us));
+    const struct status_field fields[] = {
+        FIELD("id", id),
+        FIELD("worker", worker->options.name),
+        FIELD("script", config_short_hash(worker)),
+        FIELD("handler", str_of(worker_handler_name(what->event.handler))),
+        FIELD("outcome", str_of(worker_result_name(outcome->result))),
+        FIELD("why", outcome->text),
+        FIELD_NUMBER("actions", outcome->action_count),
+        FIELD_NUMBER("cpu_us", outcome->cpu_us),
+        what->about,
+    };
+    size_t count = sizeof fields / sizeof *fields;
+    status_event(NULL, STATUS_WORKER_ENDED, fields, count - !what->about.name);
 }
 
 int event_run(const struct event_run *what, struct arena *arena,

@@ -12,7 +12,7 @@ struct event_run {
     struct config *config;              /* the snapshot that it runs with */
     const struct config_worker *worker; /* of that snapshot */
     struct worker_event event;
-    /* What of the worker's it is, for the log: FIELD("cron", …). */
+    /* What of the worker's it is, for the log: FIELD("cron", …); zeroed: nothing to be told. */
     struct status_field about;
     /* Where its log goes as well; stays until everything has ended. NULL: one of its own. */
     struct trail *trail;
