@@ -186,7 +186,7 @@ local function copy_for_all(list, raw, post)
       },
       ["Reply-To"] = author,
       Subject = subject,
-      ["List-Id"] = ("%s <%s>"):format(list.name, list.id),
+      ["List-Id"] = ("<%s>"):format(list.id),
       ["List-Post"] = ("<mailto:%s>"):format(list.address),
       ["List-Subscribe"] = ("<mailto:%s>"):format(at_list(list, "subscribe")),
       ["List-Owner"] = ("<mailto:%s>"):format(at_list(list, "owner")),

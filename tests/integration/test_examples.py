@@ -115,7 +115,7 @@ def test_a_list_from_the_first_member_to_a_bounce(talk, destination):
     assert take(destination, anna)[0].sender != mail.sender
     assert tag_of(mail.sender).startswith("bounce-")
     assert copy["From"] == '"anna@sender.test via Talk" <talk@gate.test>'
-    assert (copy["Reply-To"], copy["Subject"], copy["List-Id"]) == (anna, "[Talk] Hello", "Talk <talk.gate.test>")
+    assert (copy["Reply-To"], copy["Subject"], copy["List-Id"]) == (anna, "[Talk] Hello", "<talk.gate.test>")
     assert copy.get_content().strip() == "We meet." and copy["X-Mailer"] is None and copy["Auto-Submitted"] == "no"
 
     destination.replies[ben] = "550 5.1.1 no such user"
