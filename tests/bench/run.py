@@ -37,7 +37,7 @@ both for 16 tasks, `queue_insert_vs_bare_sqlite` that of the store and one SQLit
 groups (`postern-bench store`).
 
 `isolate_start_*` (an isolate from its spawn until its script is loaded) and `many_workers_*` (50 scripts that read mail,
-each in its isolate, in one host) are in workers.py. Memory is PSS, so that what processes share counts once."""
+each in its isolate, in one host) are in workers.py, `reload_storm_*` (a reload a second for a minute) in reload_storm.py. Memory is PSS, so that what processes share counts once."""
 import argparse
 import dataclasses
 import json
@@ -52,6 +52,7 @@ import time
 
 import figures
 import mails
+import reload_storm
 import workers
 from processes import TICKS, BenchError, Programs, cpu_seconds, isolates, tree_cpu_seconds, tree_pss_kib
 
@@ -283,10 +284,12 @@ class Bench:
         rounds = self.rounds()
         idle_kib = self.idle_connection_kib()
         many = workers.measure_many(self, options.workers, max(options.workers, options.messages // 4), options.rounds)
+        storm = reload_storm.measure(self, options.storm)
         self.check_sink()
         starts = workers.measure_starts(self.programs, self.postern, self.folder, options.workers, options.rounds)
         found = figures.way_figures(rounds, WAYS) + figures.forward_figures(rounds) + figures.signing_figures(rounds)
         found += figures.worker_figures(rounds, self.real_mails, starts, many)
+        found += storm
         found.append(figures.figure("idle_connection_kib", idle_kib, "KiB", ("<=", 24)))
         return found + figures.store_figures(self.measure_store(), STORE_TASKS[1])
 
@@ -300,10 +303,12 @@ def read_options():
     parser.add_argument("--sessions", type=int, default=40)
     parser.add_argument("--idle", type=int, default=5000)
     parser.add_argument("--workers", type=int, default=WORKER_COUNT)
+    parser.add_argument("--storm", type=int, default=60, help="seconds with a reload in each")
     parser.add_argument("--corpus", help="a folder of .eml files, instead of one message of 5 KB")
     options = parser.parse_args()
     if options.smoke:
         options.rounds, options.messages, options.sessions, options.idle, options.workers = 1, 200, 10, 50, 5
+        options.storm = 3
     return options
 
 
