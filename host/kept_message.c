@@ -9,6 +9,7 @@
 #define ENVELOPE_BYTES_MAX ((size_t)256 * 1024)
 #define RECIPIENTS_MAX     10000
 #define HITS_MAX           100
+#define REAL_MAX           1e9 /* of scores */
 
 /* --- structs as tables of values --- */
 
@@ -203,6 +204,12 @@ struct str kept_message_envelope(const struct kept_message *kept)
 
 /* --- read --- */
 
+/* Neither infinite nor none at all. */
+static double bounded(double real)
+{
+    return real > -REAL_MAX && real < REAL_MAX ? real : 0;
+}
+
 static void read_field(const struct value *table, const struct field *field, void *thing)
 {
     void *at = (char *)thing + field->offset;
@@ -217,7 +224,7 @@ static void read_field(const struct value *table, const struct field *field, voi
         *(unsigned *)at = (unsigned)value_get_count(table, field->key, field->most, 0);
         break;
     case FIELD_REAL:
-        *(double *)at = value_get_number(table, field->key, 0);
+        *(double *)at = bounded(value_get_number(table, field->key, 0));
         break;
     }
 }
