@@ -40,7 +40,7 @@ static int fail(const char *reason)
 /* As it came, without anything around it. */
 static int print_raw(const struct request *request, struct store *store)
 {
-    struct store_kept kept;
+    struct store_kept kept = {0};
     int result = store_kept_read(store, request->filter.message_id, request->arena, &kept);
     if (result == -ENOENT)
         return fail("that message is not kept: see keep_messages of host.yaml");

@@ -72,7 +72,7 @@ static int choose(const struct request *request, struct store_kept *kept, size_t
     int result = 0;
     for (size_t i = 0; result == 0 && i < *count && found < request->limit_count; i++) {
         struct arena *arena = arena_new();
-        struct store_activity_row *rows;
+        struct store_activity_row *rows = NULL;
         size_t row_count = 1;
         if (has_row_filter(request))
             result = find_rows(request, kept[i].id, true, arena, &rows, &row_count);
@@ -109,33 +109,50 @@ static bool is_asked_for(const struct request *request,
            str_equal(request->rows.recipient, outcome->recipient);
 }
 
-/* A fault of the store ends it; what is wrong with this one message does not. */
-static int try_message(struct request *request, struct str id)
-{
-    struct arena *arena = arena_new();
+/* What the store has of a message. */
+struct found {
     struct store_kept stored;
     struct store_activity_row *rows;
     size_t row_count;
+};
+
+static int find_message(const struct request *request, struct str id, struct arena *arena,
+                        struct found *found, struct err *err)
+{
+    int result = store_kept_read(request->world.store, id, arena, &found->stored);
+    if (result == -ENOENT)
+        return err_set(err, result, "it is not kept");
+    if (result == -EBADMSG)
+        return err_set(err, result, "it is not as it was kept");
+    if (result == 0)
+        result = find_rows(request, id, false, arena, &found->rows, &found->row_count);
+    return result < 0 ? err_set(err, result, "the store: %s", strerror(-result)) : 0;
+}
+
+static void print_outcomes(struct request *request, const struct replay *replay)
+{
+    for (size_t i = 0; i < replay->kept.recipient_count; i++)
+        if (is_asked_for(request, &replay->outcomes[i]))
+            replay_print(&request->report, replay, &replay->outcomes[i]);
+}
+
+/* What is wrong with one message does not keep others from being tried. */
+static int try_message(struct request *request, struct str id)
+{
+    struct arena *arena = arena_new();
+    struct found found = {0};
     struct replay replay = {0};
     struct err err = {0};
     request->report.message_count++;
-    int result = store_kept_read(request->world.store, id, arena, &stored);
-    if (result < 0)
-        err_set(&err, result, "%s",
-                result == -ENOENT    ? "it is not kept"
-                : result == -EBADMSG ? "it is not as it was kept"
-                                     : strerror(-result));
+    int result = find_message(request, id, arena, &found, &err);
+    if (result == 0)
+        result = replay_run(&request->world, &found.stored, found.rows, found.row_count,
+                            &replay, &err);
+    if (result == 0)
+        print_outcomes(request, &replay);
     else
-        result = find_rows(request, id, false, arena, &rows, &row_count);
-    if (result == 0 &&
-        replay_run(&request->world, &stored, rows, row_count, &replay, &err) == 0) {
-        for (size_t i = 0; i < replay.kept.recipient_count; i++)
-            if (is_asked_for(request, &replay.outcomes[i]))
-                replay_print(&request->report, &replay, &replay.outcomes[i]);
-        replay_free(&replay);
-    } else {
-        replay_print_failure(&request->report, id, err.code ? err.text : strerror(-result));
-    }
+        replay_print_failure(&request->report, id, err.text);
+    replay_free(&replay);
     arena_free(arena);
     return result;
 }

@@ -188,6 +188,27 @@ def test_what_next_hops_said_they_say_again(kept, destination):
     assert row["after"]["worker_outcome"] == "exception"
 
 
+def test_what_is_done_after_the_answer_does_not_differ(kept, destination):
+    destination.gate.clear()
+    kept.start("ctx:waitUntil(function() message:forward('later@dest.test') message:forward('last@dest.test') end)")
+    kept.send("work@gate.test")
+    kept.rows()
+    destination.gate.set()
+    destination.wait_for(2)
+    assert kept.results()[0]["result"] == "same"
+
+
+def test_a_policy_is_applied_as_it_is_now(kept, fake_dns):
+    fake_dns.records[("sender.test", "TXT")] = ['"v=spf1 -all"']
+    kept.start(dns={"resolver": fake_dns.resolver, "timeout": "1s"}, auth={"spf": "mark", "authentication": "mark"})
+    kept.send("hole@gate.test")
+    kept.wait_for(1)
+    assert kept.results()[0]["result"] == "same"
+    kept.rules.write_host(auth={"spf": "enforce"})
+    row, = kept.results(code=1)
+    assert row["after"]["reply"].startswith("550 5.7.") and row["after"]["rule"] == ""
+
+
 # --- different ---
 
 def test_a_script_that_decides_otherwise_is_told(kept, destination):

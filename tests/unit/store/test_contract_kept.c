@@ -52,7 +52,7 @@ STORE_TEST(a_message_is_read_as_it_came)
         bytes[i] = (char)i;
     keep("m1", NOW_MS, (struct str){bytes, sizeof bytes}, MIB);
     reopen(); /* writes what waits */
-    struct store_kept kept;
+    struct store_kept kept = {0};
     assert_int_equal(read_kept("m1", &kept), 0);
     assert_str(kept.id, "m1");
     assert_true(kept.time_ms == NOW_MS);
@@ -70,7 +70,7 @@ STORE_TEST(a_large_message_is_kept_and_so_is_an_empty_one)
     keep("large", NOW_MS, (struct str){bytes, length}, 100 * MIB);
     keep("empty", NOW_MS, STR(""), 100 * MIB);
     reopen();
-    struct store_kept kept;
+    struct store_kept kept = {0};
     assert_int_equal(read_kept("large", &kept), 0);
     assert_int_equal(kept.content.length, length);
     assert_memory_equal(kept.content.at, bytes, length);
@@ -81,7 +81,7 @@ STORE_TEST(a_large_message_is_kept_and_so_is_an_empty_one)
 
 STORE_TEST(what_is_not_there_is_told)
 {
-    struct store_kept kept;
+    struct store_kept kept = {0};
     assert_int_equal(read_kept("m1", &kept), -ENOENT);
     assert_string_equal(list_kept(all), "");
 }
@@ -91,7 +91,7 @@ STORE_TEST(the_first_of_an_id_stays)
     keep("m1", NOW_MS, STR("one"), MIB);
     keep("m1", NOW_MS, STR("two"), MIB);
     reopen();
-    struct store_kept kept;
+    struct store_kept kept = {0};
     assert_int_equal(read_kept("m1", &kept), 0);
     assert_str(kept.content, "one");
     assert_string_equal(list_kept(all), "m1 ");

@@ -310,7 +310,7 @@ static void keep_one(void)
 
 STORE_TEST(a_kept_message_that_was_changed_is_told)
 {
-    struct store_kept kept;
+    struct store_kept kept = {0};
     keep_one();
     execute_in("messages.db", "UPDATE kept SET content = 'Hallo'");
     assert_int_equal(read_kept(&kept), -EBADMSG);
@@ -318,7 +318,7 @@ STORE_TEST(a_kept_message_that_was_changed_is_told)
 
 STORE_TEST(broken_kept_messages_cost_no_mail)
 {
-    struct store_kept kept;
+    struct store_kept kept = {0};
     add("a", "ben@dest.test");
     keep_one();
     store_close(fixture.store);
