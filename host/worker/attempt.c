@@ -137,15 +137,16 @@ static int begin(struct run *run, const struct happening *what,
 
 static int attempt(struct run *run, const struct happening *what)
 {
+    struct isolate_process *isolate = NULL;
     task_wait_init(&run->decided);
     run->is_again = false;
-    int result = worker_place(run->worker, run->deadline_ms);
+    int result = worker_place(run->worker, run->deadline_ms, &isolate);
     if (result == 0 && !worker_has_handler(run->worker, handler_of(what))) {
         worker_place_freed(run->worker);
         result = -ENOTSUP;
     }
     if (result == 0)
-        result = begin(run, what, run->worker->isolate);
+        result = begin(run, what, isolate);
     if (result != 0)
         return decide_without_run(run, result);
     return task_wait(&run->decided, TASK_FOREVER);

@@ -1,6 +1,6 @@
 /* What the files of this folder share.
  *
- *     worker (a version) 1 -- 0..1 isolate that takes messages, 0..n that are ending
+ *     worker (a version) 1 -- 0..instances_max isolates that take messages, 0..n that are ending
  *     isolate            1 -- 0..messages_max runs;  run 1 -- 0..n calls, a task each
  *
  * An isolate process:  STARTING --READY--> READY --(kill, stop, death)--> ENDING --> freed
@@ -28,9 +28,9 @@ struct worker {
     struct worker_limits limits;
     struct buf load; /* LOAD's payload: the copy of the options */
     bool is_too_large;
-    struct isolate_process *isolate; /* the one that takes messages, or NULL */
-    size_t isolate_count;            /* that and those that are ending */
-    struct task_signal place;        /* who waits for a place in an isolate */
+    struct list instances;    /* isolates that take messages, or will once they are ready */
+    size_t isolate_count;     /* those and the ones that are ending */
+    struct task_signal place; /* who waits for a place in an isolate */
     size_t waiting_count;
     unsigned failure_count; /* deaths since the last message that went well */
     uint64_t start_at_ms;   /* back-off: no new isolate before */
@@ -39,10 +39,13 @@ struct worker {
     struct circuit circuit;
 };
 
-/* Waits for a place in a ready isolate, which is started if there is none. Returns 0; -ETIMEDOUT,
+struct isolate_process;
+/* Waits for a place in a ready isolate; one is started if there is none, or if all are full and there may be another.
+ * Returns 0 with the isolate, which has it until the caller waits for anything; -ETIMEDOUT,
  * -ECANCELED; -EAGAIN when the worker keeps crashing; -ENOEXEC when the script does not load
  * (worker->broken says why); -ESHUTDOWN while all are being stopped. */
-int worker_place(struct worker *worker, uint64_t deadline_ms);
+int worker_place(struct worker *worker, uint64_t deadline_ms,
+                 struct isolate_process **isolate);
 /* A place has become free, or there may be news about the isolate. */
 void worker_place_freed(struct worker *worker);
 void worker_places_changed(struct worker *worker);
@@ -71,6 +74,7 @@ enum isolate_end {
 };
 
 struct isolate_process {
+    struct list node; /* in worker->instances */
     struct worker *worker;
     size_t references; /* the life task's, and one per send under way */
     enum isolate_state state;
@@ -94,7 +98,7 @@ struct isolate_process {
     uint64_t watched_from; /* CPU time then, ns */
 };
 
-/* Starts one for the worker that has none; the worker's `place` tells what becomes of it. */
+/* Starts one more for the worker; the worker's `place` tells what becomes of it. */
 void isolate_start(struct worker *worker);
 /* Ends it: no new messages, SIGKILL; the first reason given counts. The runs' fates follow, from the life
  * task. */

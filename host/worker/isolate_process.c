@@ -25,6 +25,7 @@ static struct isolate_process *isolate_new(struct worker *worker)
     isolate->packet = mem_alloc(WIRE_PACKET_BYTES);
     isolate->slots = mem_zero(worker->limits.messages_max, sizeof(struct run *));
     wire_inbox_init(&isolate->inbox);
+    list_init(&isolate->node);
     list_init(&isolate->runs);
     return isolate;
 }
@@ -201,8 +202,7 @@ static void become_ready(struct isolate_process *isolate)
 static void leave_worker(struct isolate_process *isolate)
 {
     isolate->state = ISOLATE_ENDING;
-    if (isolate->worker->isolate == isolate)
-        isolate->worker->isolate = NULL;
+    list_remove(&isolate->node);
 }
 
 /* What it said before it was killed for the CPU it used, or died, is still read: its neighbours' answers
@@ -277,7 +277,8 @@ static int live(void *arg)
 
 void isolate_start(struct worker *worker)
 {
-    worker->isolate = isolate_new(worker);
+    struct isolate_process *isolate = isolate_new(worker);
+    list_append(&worker->instances, &isolate->node);
     worker_isolate_begun(worker);
-    task_detach(task_start("worker isolate", live, worker->isolate));
+    task_detach(task_start("worker isolate", live, isolate));
 }

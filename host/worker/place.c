@@ -58,36 +58,74 @@ static int start_or_wait(struct worker *worker, uint64_t deadline_ms)
     return result == -ETIMEDOUT ? 0 : result;
 }
 
-static bool has_place(const struct worker *worker)
+/* The ready isolate that has the least to do, if it has a place. */
+static struct isolate_process *find_place(const struct worker *worker)
 {
-    return worker->isolate && worker->isolate->state == ISOLATE_READY &&
-           worker->isolate->in_flight < worker->limits.messages_max;
+    struct isolate_process *best = NULL;
+    list_foreach (node, &worker->instances) {
+        struct isolate_process *isolate = list_entry(node, struct isolate_process, node);
+        if (isolate->state == ISOLATE_READY &&
+            isolate->in_flight < worker->limits.messages_max &&
+            (!best || isolate->in_flight < best->in_flight))
+            best = isolate;
+    }
+    return best;
 }
 
-static int wait_for_place(struct worker *worker, uint64_t deadline_ms)
+/* The first isolate is started, or waited for, whatever happens; another when all are full, and none is starting. */
+static bool wants_isolate(const struct worker *worker)
+{
+    size_t count = 0;
+    list_foreach (node, &worker->instances) {
+        count++;
+        if (list_entry(node, struct isolate_process, node)->state == ISOLATE_STARTING)
+            return false;
+    }
+    return count == 0 || (count < worker->limits.instances_max && !worker_is_stopping() &&
+                          task_now_ms() >= worker->start_at_ms && !find_place(worker));
+}
+
+static int wait_for_place(struct worker *worker, uint64_t deadline_ms,
+                          struct isolate_process **isolate)
 {
     for (;;) {
-        int result = worker->isolate ? task_signal_wait(&worker->place, deadline_ms)
-                                     : start_or_wait(worker, deadline_ms);
+        int result = wants_isolate(worker) ? start_or_wait(worker, deadline_ms)
+                                           : task_signal_wait(&worker->place, deadline_ms);
         if (result != 0)
             return result;
-        if (has_place(worker))
+        *isolate = find_place(worker);
+        if (*isolate)
             return 0;
     }
 }
 
+/* Whether there is a place beside the one that is about to be taken in `taken`. */
+static bool has_another(const struct worker *worker, const struct isolate_process *taken)
+{
+    list_foreach (node, &worker->instances) {
+        const struct isolate_process *isolate =
+            list_entry(node, struct isolate_process, node);
+        if (isolate->state == ISOLATE_READY &&
+            isolate->in_flight + (isolate == taken) < worker->limits.messages_max)
+            return true;
+    }
+    return false;
+}
+
 /* Who comes while others wait goes behind them, even if a place is free: it is meant for the first of
  * them, who has been woken and has not run yet. Whoever has waited wakes the next while places are left. */
-int worker_place(struct worker *worker, uint64_t deadline_ms)
+int worker_place(struct worker *worker, uint64_t deadline_ms,
+                 struct isolate_process **isolate)
 {
     if (worker->is_too_large)
         return -ENOEXEC;
-    if (has_place(worker) && worker->waiting_count == 0)
+    *isolate = find_place(worker);
+    if (*isolate && worker->waiting_count == 0)
         return 0;
     worker->waiting_count++;
-    int result = wait_for_place(worker, deadline_ms);
+    int result = wait_for_place(worker, deadline_ms, isolate);
     worker->waiting_count--;
-    if (result == 0 && worker->isolate->in_flight + 1 < worker->limits.messages_max)
+    if (result == 0 && has_another(worker, *isolate))
         worker_place_freed(worker);
     return result;
 }

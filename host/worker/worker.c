@@ -67,6 +67,7 @@ struct worker *worker_new(const struct worker_options *options)
     if (worker->is_too_large)
         err_set(&worker->broken, -EFBIG, "%s: larger than %zu MiB with its modules",
                 worker->script, WIRE_FRAME_BYTES_MAX >> 20);
+    list_init(&worker->instances);
     list_append(&all.workers, &worker->all);
     return worker;
 }
@@ -89,13 +90,18 @@ struct worker *worker_keep(struct worker *worker)
     return worker;
 }
 
+static void stop_isolates(struct worker *worker)
+{
+    list_foreach (node, &worker->instances)
+        isolate_kill(list_entry(node, struct isolate_process, node), ISOLATE_STOPPED, 0);
+}
+
 /* Each run keeps its version: with the last reference gone nothing is in flight. */
 void worker_release(struct worker *worker)
 {
     if (!worker || --worker->references)
         return;
-    if (worker->isolate)
-        isolate_kill(worker->isolate, ISOLATE_STOPPED, 0);
+    stop_isolates(worker);
     free_if_unused(worker);
 }
 
@@ -148,7 +154,8 @@ static int explain(struct worker *worker, int result, struct err *err)
 int worker_try(struct worker *worker, struct err *err)
 {
     worker_keep(worker);
-    int result = worker_place(worker, task_in_ms(TRY_MS));
+    struct isolate_process *isolate;
+    int result = worker_place(worker, task_in_ms(TRY_MS), &isolate);
     if (result == 0)
         worker_place_freed(worker);
     explain(worker, result, err);
@@ -171,8 +178,7 @@ void worker_stop_all(void)
     all.is_stopping = true;
     list_foreach (node, &all.workers) {
         struct worker *worker = list_entry(node, struct worker, all);
-        if (worker->isolate)
-            isolate_kill(worker->isolate, ISOLATE_STOPPED, 0);
+        stop_isolates(worker);
         worker_places_changed(worker);
     }
     while (all.isolate_count || all.run_count)
@@ -181,23 +187,31 @@ void worker_stop_all(void)
     all.is_stopping = false;
 }
 
+/* Its ready isolates; or once without one, if its circuit is not closed. */
+static void see_worker(const struct worker *worker,
+                       void (*see)(const struct worker_view *view, void *arg), void *arg)
+{
+    struct worker_view view = {.name = worker_name(worker),
+                               .label = str_of(worker->label),
+                               .circuit = worker->circuit.state};
+    list_foreach (node, &worker->instances) {
+        const struct isolate_process *isolate =
+            list_entry(node, struct isolate_process, node);
+        if (isolate->state != ISOLATE_READY)
+            continue;
+        view.pid = (int)process_pid(isolate->process);
+        view.in_flight = isolate->in_flight;
+        view.lua_bytes = isolate->gauge->lua_bytes;
+        see(&view, arg);
+    }
+    if (!view.pid && view.circuit != CIRCUIT_CLOSED)
+        see(&view, arg);
+}
+
 void worker_each(void (*see)(const struct worker_view *view, void *arg), void *arg)
 {
-    list_foreach (node, &all.workers) {
-        const struct worker *worker = list_entry(node, struct worker, all);
-        const struct isolate_process *isolate = worker->isolate;
-        bool is_ready = isolate && isolate->state == ISOLATE_READY;
-        struct worker_view view = {.name = worker_name(worker),
-                                   .label = str_of(worker->label),
-                                   .circuit = worker->circuit.state};
-        if (is_ready) {
-            view.pid = (int)process_pid(isolate->process);
-            view.in_flight = isolate->in_flight;
-            view.lua_bytes = isolate->gauge->lua_bytes;
-        }
-        if (is_ready || view.circuit != CIRCUIT_CLOSED)
-            see(&view, arg);
-    }
+    list_foreach (node, &all.workers)
+        see_worker(list_entry(node, struct worker, all), see, arg);
 }
 
 bool worker_has_failed(const struct worker_outcome *outcome)

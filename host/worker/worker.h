@@ -15,13 +15,15 @@
 #include "smtp/reply.h"
 
 struct worker_limits {
-    uint32_t cpu_soft_ms;   /* per message: 100; an error in the script, with its line */
-    uint32_t cpu_hard_ms;   /* per message: 500; the isolate is killed */
-    uint32_t wall_ms;       /* per message: 120,000 */
-    uint64_t memory_bytes;  /* of the Lua heap: 64 MiB */
-    uint32_t messages_max;  /* in flight in one isolate: 64; others wait their turn */
-    uint32_t actions_max;   /* forward, reply … per message: 32 */
-    uint32_t calls_max;     /* of bindings that are no actions, per message: 500 */
+    uint32_t cpu_soft_ms;  /* per message: 100; an error in the script, with its line */
+    uint32_t cpu_hard_ms;  /* per message: 500; the isolate is killed */
+    uint32_t wall_ms;      /* per message: 120,000 */
+    uint64_t memory_bytes; /* of the Lua heap: 64 MiB */
+    uint32_t messages_max; /* in flight in one isolate: 64; others wait their turn */
+    uint32_t
+        instances_max;    /* isolates at once: 1; another starts when the others are full */
+    uint32_t actions_max; /* forward, reply … per message: 32 */
+    uint32_t calls_max;   /* of bindings that are no actions, per message: 500 */
     uint32_t log_bytes_max; /* per message: 16 KiB */
     uint32_t idle_ms;       /* an idle isolate is stopped after: 60,000 */
 };
@@ -76,7 +78,7 @@ bool worker_has_handler(const struct worker *worker, enum worker_handler handler
 /* Ends every isolate, and with them what is in flight (WORKER_CRASHED); waits in a task until each
  * `end` has been called. At the end of the process. */
 void worker_stop_all(void);
-/* For `postern status`: the versions that have an isolate, or whose circuit is not closed. */
+/* For `postern status`: the isolates, and the versions without one whose circuit is not closed. */
 struct worker_view {
     struct str name, label;
     int pid; /* 0: no isolate takes messages now */

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 
-PATIENCE_S = 15  # for one line from the server
+PATIENCE_S = 60  # for one line from the server
 SILENCE_S = 0.3
 
 

@@ -11,7 +11,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("POSTERN", str(ROOT / "build/release/postern"))
-PATIENCE_S = 20
+PATIENCE_S = 60
 
 
 def wait_until(condition, what, seconds=PATIENCE_S):

@@ -194,7 +194,7 @@ class Follower:
 
     def stop(self, signal_number=signal.SIGINT):
         self.process.send_signal(signal_number)
-        return self.process.wait(timeout=10)
+        return self.process.wait(timeout=60)
 
 
 @pytest.fixture
@@ -253,4 +253,4 @@ def test_following_ends_when_nobody_reads(rules, gateway):
     assert b"first" in process.stdout.readline()
     process.stdout.close()
     send(gateway, "hole@gate.test", subject="second")
-    assert process.wait(timeout=10) is not None
+    assert process.wait(timeout=60) is not None

@@ -71,6 +71,7 @@ static struct isolate_process *isolate_open(int *far)
     isolate->state = ISOLATE_READY;
     isolate->slots = mem_zero(fuzz.worker->limits.messages_max, sizeof(struct run *));
     wire_inbox_init(&isolate->inbox);
+    list_init(&isolate->node);
     list_init(&isolate->runs);
     return isolate;
 }

@@ -20,7 +20,7 @@
 #define FAKE_SILENCE  "(silence)"  /* said: nothing, until the client closes */
 #define FAKE_ENDLESS  "(endless)"  /* said: a line that never ends */
 
-#define FAKE_PATIENCE_MS 5000
+#define FAKE_PATIENCE_MS 30000
 
 struct fake_step {
     const char *expect, *say;

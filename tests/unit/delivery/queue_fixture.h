@@ -9,7 +9,7 @@
 #include "delivery/queue.h"
 #include "mail/message.h"
 
-#define WAIT_MS 20000
+#define WAIT_MS 60000
 
 /* How a destination answers, by its name: all under "down" are down, and so on. */
 struct world {

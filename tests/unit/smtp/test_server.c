@@ -8,7 +8,7 @@
 #include "smtp/replies.h"
 #include "smtp/server.h"
 
-#define PATIENCE_MS 10000
+#define PATIENCE_MS 60000
 
 static int begun, ended;
 

@@ -218,6 +218,98 @@ static void a_cancelled_caller_leaves_the_isolate_whole(void **state)
     assert_int_equal(test_run(cancel_callers, (void *)(uintptr_t) "forward"), 0);
 }
 
+/* --- several isolates --- */
+
+struct census {
+    size_t isolates, in_flight;
+};
+
+static void count_isolate(const struct worker_view *view, void *arg)
+{
+    struct census *census = arg;
+    census->isolates++;
+    census->in_flight += view->in_flight;
+}
+
+static struct census census_now(void)
+{
+    struct census census = {0};
+    worker_each(count_isolate, &census);
+    return census;
+}
+
+static void wait_for_in_flight(size_t count)
+{
+    for (int i = 0; i < 4000 && census_now().in_flight < count; i++)
+        task_sleep(5);
+    assert_int_equal(census_now().in_flight, count);
+}
+
+#define HELD_COUNT 7
+
+/* Three isolates of two places each: six messages are in flight, the seventh waits for the end of another. */
+static int fill_isolates(void *arg)
+{
+    struct sending held[HELD_COUNT];
+    struct worker_limits limits = test_limits();
+    (void)arg;
+    limits.messages_max = 2;
+    limits.instances_max = 3;
+    struct worker *worker = test_worker("good", limits);
+    for (size_t i = 0; i < HELD_COUNT; i++) {
+        held[i] = (struct sending){.worker = worker, .raw = "hold"};
+        send_begin(&held[i]);
+        if (i == 1)
+            wait_for_in_flight(2);
+        if (i < 2)
+            assert_true(census_now().isolates <= 1);
+    }
+    wait_for_in_flight(6);
+    assert_int_equal(census_now().isolates, 3);
+    task_sleep(50);
+    assert_int_equal(census_now().isolates, 3);
+    assert_int_equal(census_now().in_flight, 6);
+    for (size_t i = 0; i < HELD_COUNT; i++)
+        task_cancel(held[i].task);
+    for (size_t i = 0; i < HELD_COUNT; i++)
+        send_join(&held[i]);
+    worker_release(worker);
+    worker_stop_all();
+    return 0;
+}
+
+static void another_isolate_starts_when_the_others_are_full(void **state)
+{
+    (void)state;
+    assert_int_equal(test_run(fill_isolates, NULL), 0);
+}
+
+static int crash_one_of_two(void *arg)
+{
+    struct worker_limits limits = test_limits();
+    (void)arg;
+    limits.messages_max = 1;
+    limits.instances_max = 2;
+    struct worker *worker = test_worker("good", limits);
+    struct sending slow = {.worker = worker, .raw = "forward", .forward_ms = 1000};
+    struct sending crash = {.worker = worker, .raw = "crash"};
+    send_begin(&slow);
+    wait_for_in_flight(1);
+    assert_int_equal(send_and_wait(&crash), WORKER_CRASHED);
+    send_join(&slow);
+    assert_int_equal(slow.outcome.result, WORKER_OK);
+    assert_int_equal(slow.forward_count, 1);
+    worker_release(worker);
+    worker_stop_all();
+    return 0;
+}
+
+static void a_crash_is_no_matter_of_other_isolates(void **state)
+{
+    (void)state;
+    assert_int_equal(test_run(crash_one_of_two, NULL), 0);
+}
+
 int main(int count, char **words)
 {
     (void)count;
@@ -233,6 +325,8 @@ int main(int count, char **words)
         loop_test(a_thousand_messages_take_turns),
         loop_test(a_message_past_its_wall_time_is_dropped_alone),
         loop_test(a_cancelled_caller_leaves_the_isolate_whole),
+        loop_test(another_isolate_starts_when_the_others_are_full),
+        loop_test(a_crash_is_no_matter_of_other_isolates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
