@@ -132,7 +132,7 @@ static int encode_result(lua_State *lua)
     struct buf *out = &fiber->run->isolate->call;
     buf_clear(out);
     lua_xmove(fiber->lua, lua, 1);
-    write_value(lua, -1, out, "the handler's result");
+    write_value(lua, lua_gettop(lua), out, "the handler's result");
     return 0;
 }
 
