@@ -3,65 +3,40 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "base/table.h"
-
-#define V6_CLIENT_BYTES 8 /* a /64 */
-
-struct address_count {
-    size_t sessions;
-};
 
 struct smtp_limits {
-    struct table *addresses; /* of struct address_count, never 0 */
-    size_t sessions;
+    struct net_admission *sessions;
     uint64_t memory_bytes;
 };
 
 struct smtp_limits *smtp_limits_new(void)
 {
     struct smtp_limits *limits = mem_zero(1, sizeof *limits);
-    limits->addresses = table_new();
+    limits->sessions = net_admission_new();
     return limits;
 }
 
 void smtp_limits_free(struct smtp_limits *limits)
 {
-    invariant(limits->sessions == 0, "smtp: limits freed with sessions");
-    table_free(limits->addresses);
+    net_admission_free(limits->sessions);
     free(limits);
 }
 
-static struct str key_of(const struct net_address *peer)
+enum net_admission_result smtp_limits_enter(struct smtp_limits *limits,
+                                            const struct smtp_options *options,
+                                            const struct net_address *peer)
 {
-    struct str bytes = net_address_bytes(peer);
-    return net_address_is_v6(peer) ? str_part(bytes, 0, V6_CLIENT_BYTES) : bytes;
-}
-
-enum smtp_admission smtp_limits_enter(struct smtp_limits *limits,
-                                      const struct smtp_options *options,
-                                      const struct net_address *peer)
-{
-    if (limits->sessions >= options->connections_max)
-        return SMTP_FULL;
-    struct address_count *count = table_get(limits->addresses, key_of(peer));
-    if (count && count->sessions >= options->connections_per_address_max)
-        return SMTP_ADDRESS_FULL;
-    if (!count) {
-        count = mem_zero(1, sizeof *count);
-        table_set(limits->addresses, key_of(peer), count);
-    }
-    count->sessions++;
-    limits->sessions++;
-    return SMTP_ADMITTED;
+    enum net_admission_result result =
+        net_admission_ask(limits->sessions, options->connections_max,
+                          options->connections_per_address_max, peer);
+    if (result == NET_ADMITTED)
+        net_admission_enter(limits->sessions, peer);
+    return result;
 }
 
 void smtp_limits_leave(struct smtp_limits *limits, const struct net_address *peer)
 {
-    struct address_count *count = table_get(limits->addresses, key_of(peer));
-    invariant(count && limits->sessions, "smtp: a session left that never entered");
-    limits->sessions--;
-    if (--count->sessions == 0)
-        free(table_remove(limits->addresses, key_of(peer)));
+    net_admission_leave(limits->sessions, peer);
 }
 
 bool smtp_limits_hold_memory(struct smtp_limits *limits, const struct smtp_options *options,

@@ -1,13 +1,12 @@
 /* What all sessions of a process share: how many there may be, in all and from one address, and how much
- * memory the messages they are receiving may take. An IPv6 client has a whole /64 to itself, so the /64
- * counts as one address. */
+ * memory the messages they are receiving may take. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "net/address.h"
+#include "net/admission.h"
 #include "smtp/options.h"
 
 struct smtp_limits;
@@ -15,12 +14,10 @@ struct smtp_limits;
 struct smtp_limits *smtp_limits_new(void);
 void smtp_limits_free(struct smtp_limits *limits);
 
-enum smtp_admission { SMTP_ADMITTED, SMTP_FULL, SMTP_ADDRESS_FULL };
-
 /* Counts a session in; one that was admitted is counted out with smtp_limits_leave. */
-enum smtp_admission smtp_limits_enter(struct smtp_limits *limits,
-                                      const struct smtp_options *options,
-                                      const struct net_address *peer);
+enum net_admission_result smtp_limits_enter(struct smtp_limits *limits,
+                                            const struct smtp_options *options,
+                                            const struct net_address *peer);
 void smtp_limits_leave(struct smtp_limits *limits, const struct net_address *peer);
 
 /* False, with nothing changed, when `bytes` more would pass options->memory_bytes_max. */

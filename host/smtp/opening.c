@@ -73,11 +73,11 @@ static struct reply admission_refusal(struct smtp_session *session)
         return reply_shutting_down();
     switch (smtp_limits_enter(session->server->limits, smtp_session_options(session),
                               net_stream_peer(session->stream))) {
-    case SMTP_FULL:
+    case NET_FULL:
         return reply_too_many_connections();
-    case SMTP_ADDRESS_FULL:
+    case NET_ADDRESS_FULL:
         return reply_too_many_connections_from_address();
-    case SMTP_ADMITTED:
+    case NET_ADMITTED:
         break;
     }
     session->is_admitted = true;

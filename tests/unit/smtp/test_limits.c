@@ -18,13 +18,13 @@ static void sessions_are_counted_in_all_and_by_address(void **state)
     struct smtp_options options = {.connections_max = 3, .connections_per_address_max = 2};
     struct net_address one = at("192.0.2.1"), two = at("192.0.2.2"),
                        three = at("192.0.2.3");
-    assert_int_equal(smtp_limits_enter(limits, &options, &one), SMTP_ADMITTED);
-    assert_int_equal(smtp_limits_enter(limits, &options, &one), SMTP_ADMITTED);
-    assert_int_equal(smtp_limits_enter(limits, &options, &one), SMTP_ADDRESS_FULL);
-    assert_int_equal(smtp_limits_enter(limits, &options, &two), SMTP_ADMITTED);
-    assert_int_equal(smtp_limits_enter(limits, &options, &three), SMTP_FULL);
+    assert_int_equal(smtp_limits_enter(limits, &options, &one), NET_ADMITTED);
+    assert_int_equal(smtp_limits_enter(limits, &options, &one), NET_ADMITTED);
+    assert_int_equal(smtp_limits_enter(limits, &options, &one), NET_ADDRESS_FULL);
+    assert_int_equal(smtp_limits_enter(limits, &options, &two), NET_ADMITTED);
+    assert_int_equal(smtp_limits_enter(limits, &options, &three), NET_FULL);
     smtp_limits_leave(limits, &one);
-    assert_int_equal(smtp_limits_enter(limits, &options, &one), SMTP_ADMITTED);
+    assert_int_equal(smtp_limits_enter(limits, &options, &one), NET_ADMITTED);
     smtp_limits_leave(limits, &one);
     smtp_limits_leave(limits, &one);
     smtp_limits_leave(limits, &two);
@@ -38,9 +38,9 @@ static void an_ipv6_client_is_its_slash_64(void **state)
     struct smtp_options options = {.connections_max = 9, .connections_per_address_max = 1};
     struct net_address one = at("2001:db8:0:1::1"), same = at("2001:db8:0:1:ffff::2"),
                        other = at("2001:db8:0:2::1");
-    assert_int_equal(smtp_limits_enter(limits, &options, &one), SMTP_ADMITTED);
-    assert_int_equal(smtp_limits_enter(limits, &options, &same), SMTP_ADDRESS_FULL);
-    assert_int_equal(smtp_limits_enter(limits, &options, &other), SMTP_ADMITTED);
+    assert_int_equal(smtp_limits_enter(limits, &options, &one), NET_ADMITTED);
+    assert_int_equal(smtp_limits_enter(limits, &options, &same), NET_ADDRESS_FULL);
+    assert_int_equal(smtp_limits_enter(limits, &options, &other), NET_ADMITTED);
     smtp_limits_leave(limits, &same); /* counted as `one` */
     smtp_limits_leave(limits, &other);
     smtp_limits_free(limits);
