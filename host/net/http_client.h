@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "net/address.h"
+#include "net/http_field.h"
 
 struct http_client;
 
@@ -18,15 +19,10 @@ struct http_client *http_client_open(struct err *err);
 /* When no request is under way any more. NULL is ignored. */
 void http_client_close(struct http_client *client);
 
-struct http_field {
-    const char *name;
-    struct str value; /* -EINVAL if it has a control character in it */
-};
-
 struct http_request {
     const char *method; /* "GET", "POST" … */
     const char *url;
-    const struct http_field *fields;
+    const struct http_field *fields; /* -EINVAL if a value has a control character in it */
     size_t field_count;
     struct str
         body; /* not copied: stays until the request returns; none with GET and HEAD */
