@@ -41,6 +41,7 @@ static struct config *config_new(const char *directory, enum config_mode mode)
                               .workers = table_new()};
     for (const struct config_section *section = config_sections; section->name; section++)
         options_preset(&section->table, config);
+    options_preset(&config_http_options, config);
     options_preset(&config_worker_options, &config->worker_limits);
     options_preset(&config_auth_options, &config->auth);
     options_preset(&config_rspamd_options, &config->auth);
@@ -99,6 +100,7 @@ static void read_host_file(struct config *config, struct node *root,
     config_read_certificates(config, node_get(root, "tls"), problems);
     config_read_routes(config, node_get(root, "routes"), problems);
     config_read_destinations(config, node_get(root, "destinations"), problems);
+    config_read_http(config, node_get(root, "http"), problems);
     config_read_workers(config, node_get(root, "workers"), problems);
 }
 

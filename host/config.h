@@ -12,6 +12,8 @@
 #include "delivery/delivery.h"
 #include "delivery/key_ring.h"
 #include "delivery/queue.h"
+#include "http/options.h"
+#include "http/url_map.h"
 #include "net/dns.h"
 #include "net/tls.h"
 #include "rules/rule_set.h"
@@ -108,6 +110,8 @@ struct config {
     struct mailbox *destinations; /* where mail may be forwarded to */
     size_t destination_count;
     bool has_destinations; /* false: anywhere */
+    struct http_options http;
+    struct http_url_map urls; /* their targets are struct config_worker */
     struct worker_limits worker_limits;
     struct table *workers; /* name -> struct config_worker */
     struct rule_set *rules;

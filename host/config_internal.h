@@ -1,4 +1,4 @@
-/* Shared by config.c (the snapshot), config_options.c, config_reference.c, config_network.c, config_auth.c, config_workers.c, config_version.c, config_on_error.c, config_rollout.c and config_bindings.c
+/* Shared by config.c (the snapshot), config_options.c, config_reference.c, config_network.c, config_http.c, config_auth.c, config_workers.c, config_version.c, config_on_error.c, config_rollout.c and config_bindings.c
  * (parts of host.yaml). */
 #pragma once
 
@@ -19,7 +19,7 @@ extern const struct node_key config_top_keys[], config_delivery_keys[],
     config_listener_keys[], config_certificate_keys[], config_route_keys[],
     config_auth_keys[], config_auth_list_keys[], config_auth_exempt_keys[],
     config_rspamd_keys[], config_worker_keys[], config_secret_keys[], config_send_keys[],
-    config_fetch_keys[];
+    config_fetch_keys[], config_http_keys[], config_http_listener_keys[], config_url_keys[];
 
 extern const struct option_choice config_delivery_tls_choices[];
 #define CONFIG_DELIVERY_TLS_WORDS "opportunistic, none, required, verified, implicit"
@@ -40,6 +40,14 @@ extern const struct option_table config_auth_options, config_rspamd_options;
 /* Reads `auth:` (may be NULL), once the host has its name. */
 void config_read_auth(struct config *config, struct node *section,
                       struct problem_list *problems);
+
+extern const struct option_table config_http_options;
+/* Reads `http:` (may be NULL). */
+void config_read_http(struct config *config, struct node *section,
+                      struct problem_list *problems);
+/* Reads the worker's `url:` (may be NULL), once `http:` is read. */
+void config_read_urls(struct config *config, struct node *node,
+                      struct config_worker *worker, struct problem_list *problems);
 
 /* Reads `workers:` (may be NULL). */
 void config_read_workers(struct config *config, struct node *section,

@@ -176,6 +176,7 @@ const struct node_key config_top_keys[] = {
     {"destinations", "list", "anywhere", "addresses that mail may be forwarded to"},
     {"postmaster", "address", NULL,
      "where mail to postmaster@ of a domain without a rule for it goes"},
+    {"http", "map", "off", "where HTTP is offered"},
     {"auth", "map or off", NULL, "what is verified, and how much that may do"},
     {0},
 };

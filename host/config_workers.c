@@ -56,6 +56,8 @@ const struct node_key config_worker_keys[] = {
     {"send", "map", NULL,
      "what sends messages of its own: {EMAIL: {from: [support@example.com]}}"},
     {"fetch", "map", NULL, "HTTP to the hosts named: {API: {hosts: [api.example.com]}}"},
+    {"url", "text, map or list", NULL,
+     "where HTTP asks for its `fetch` handler: /hooks/github, with all below it"},
     {"on_error", "text", "defer",
      "when the script fails: defer (451), forward ADDRESS, reject or reject TEXT"},
     {"circuit", "map", NULL, "when a worker that keeps failing pauses"},
@@ -245,6 +247,7 @@ static void read_worker(struct config *config, struct str name, struct node *nod
                  &worker->options.limits, config->arena, problems);
     config_read_on_error(config, node, worker, problems);
     config_read_rollout(config, node, worker, problems);
+    config_read_urls(config, node_get(node, "url"), worker, problems);
     node_report_unused(node, config_worker_keys, problems);
     config_set_version(worker);
 }

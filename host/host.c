@@ -71,7 +71,9 @@ static int open_server(struct serving *serving, struct config *config, struct er
     if (!err->code)
         host->server = smtp_server_open(&config->smtp, tls, &serving->handler, err);
     tls_server_release(tls);
-    return host->server ? 0 : err->code;
+    if (host->server)
+        host->http = http_front_open(&host->router, err);
+    return host->http ? 0 : err->code;
 }
 
 static int open_host(struct serving *serving, struct config *config, struct err *err)
@@ -108,6 +110,8 @@ static void say_ready(struct serving *serving)
     char text[NET_ADDRESS_TEXT_BYTES];
     for (size_t i = 0; (address = smtp_server_address(host->server, i)); i++)
         printf("listening smtp %s\n", net_address_text(address, text));
+    for (size_t i = 0; (address = http_front_address(host->http, i)); i++)
+        printf("listening http %s\n", net_address_text(address, text));
     fflush(stdout);
 }
 
@@ -120,6 +124,13 @@ static int greet(void *arg)
 
 /* --- end --- */
 
+static void hasten(const struct host *host)
+{
+    smtp_server_hasten(host->server);
+    if (host->http)
+        http_front_hasten(host->http);
+}
+
 /* Who asks a second time does not want to wait; the death of a supervisor may ask twice at once. */
 static int hasten_when_asked_again(void *arg)
 {
@@ -128,7 +139,7 @@ static int hasten_when_asked_again(void *arg)
     while ((number = loop_signal_wait(TASK_FOREVER)) > 0)
         if (number != SIGHUP &&
             !(serving->supervised && supervised_is_alone(serving->supervised)))
-            smtp_server_hasten(serving->host.server);
+            hasten(&serving->host);
     return 0;
 }
 
@@ -140,13 +151,25 @@ static void end_task(struct task *task)
     task_join(task);
 }
 
-static void shut_server_down(struct serving *serving)
+static int shut_http_down(void *arg)
+{
+    const struct host *host = arg;
+    task_stage("finishing HTTP requests");
+    if (host->http)
+        http_front_shut_down(host->http, task_in_ms(host->router.config->shutdown_ms));
+    return 0;
+}
+
+static void shut_servers_down(struct serving *serving)
 {
     struct host *host = &serving->host;
     struct task *hurry = task_start("hurry", hasten_when_asked_again, serving);
+    struct task *http = task_start("http shut-down", shut_http_down, host);
     smtp_server_shut_down(host->server, task_in_ms(host->router.config->shutdown_ms));
+    task_join(http);
     end_task(hurry);
     smtp_server_close(host->server);
+    http_front_close(host->http);
 }
 
 static void close_host(struct serving *serving)
@@ -157,7 +180,7 @@ static void close_host(struct serving *serving)
     end_task(serving->greeter);
     end_task(serving->tester);
     if (host->server)
-        shut_server_down(serving);
+        shut_servers_down(serving);
     worker_stop_all();
     bindings_close(host->router.bindings);
     durable_close(&host->router, task_in_ms(host->router.config->shutdown_ms));

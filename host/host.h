@@ -5,6 +5,7 @@
 #include "route.h"
 #include "supervised.h"
 
+#include "http/front.h"
 #include "smtp/server.h"
 
 /* What came of the last change of the rules directory. */
@@ -16,6 +17,7 @@ struct host_reload_report {
 struct host {
     struct router router; /* router.config is the present snapshot */
     struct smtp_server *server;
+    struct http_front *http;
     struct dns *dns; /* NULL with dev */
     uint64_t started_at;
     struct host_reload_report last_reload;

@@ -114,6 +114,17 @@ static bool has_same_listeners(const struct config *a, const struct config *b)
     return true;
 }
 
+static bool has_same_http(const struct http_options *a, const struct http_options *b)
+{
+    bool is_same = a->listener_count == b->listener_count &&
+                   a->server.header_bytes_max == b->server.header_bytes_max;
+    for (size_t i = 0; is_same && i < a->listener_count; i++)
+        is_same = net_address_same_ip(&a->listeners[i].address, &b->listeners[i].address) &&
+                  net_address_port(&a->listeners[i].address) ==
+                      net_address_port(&b->listeners[i].address);
+    return is_same;
+}
+
 static bool is_same_text(const char *a, const char *b)
 {
     return str_equal(str_of(a), str_of(b));
@@ -125,6 +136,8 @@ static void note_what_needs_a_restart(const struct config *before,
 {
     if (!has_same_listeners(before, after))
         EVENT(NULL, STATUS_RESTART_NEEDED, FIELD("option", STR("listen")));
+    if (!has_same_http(&before->http, &after->http))
+        EVENT(NULL, STATUS_RESTART_NEEDED, FIELD("option", STR("http")));
     if (!is_same_text(before->dns.resolver, after->dns.resolver))
         EVENT(NULL, STATUS_RESTART_NEEDED, FIELD("option", STR("dns")));
     if (!is_same_text(before->state_directory, after->state_directory))
@@ -178,6 +191,7 @@ static int take_effect(struct serving *serving, struct config *config, struct er
     note_what_needs_a_restart(host->router.config, config);
     config_release(host->router.config);
     host->router.config = config;
+    http_front_reconfigure(host->http);
     note_changed_workers(config);
     durable_reconfigure(&host->router);
     host_note_rules(config);

@@ -93,43 +93,62 @@ int supervised_main(int argc, char **argv)
 
 /* --- the sockets --- */
 
-static bool is_for(const struct smtp_listener_options *listener, int socket)
+static bool is_for(const struct net_address *wanted, int socket)
 {
     struct net_address address = {0};
     net_listening_socket_address(socket, &address);
-    uint16_t port = net_address_port(&listener->address);
-    return net_address_same_ip(&listener->address, &address) &&
+    uint16_t port = net_address_port(wanted);
+    return net_address_same_ip(wanted, &address) &&
            (port == 0 || port == net_address_port(&address));
 }
 
-static int take_socket(int *sockets, size_t count,
-                       const struct smtp_listener_options *listener)
+/* 0 when there is none, which takes a restart. */
+static int take_socket(int *sockets, size_t count, const struct net_address *wanted,
+                       const char *option)
 {
     for (size_t i = 0; i < count; i++) {
         int socket = sockets[i];
-        if (socket && is_for(listener, socket)) {
+        if (socket && is_for(wanted, socket)) {
             sockets[i] = 0;
             return socket;
         }
     }
+    EVENT(NULL, STATUS_RESTART_NEEDED, FIELD("option", str_of(option)));
     return 0;
+}
+
+static void assign_smtp(struct smtp_options *smtp, int *sockets, size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < smtp->listener_count; i++) {
+        struct smtp_listener_options *listener = &smtp->listeners[i];
+        listener->inherited_socket =
+            take_socket(sockets, count, &listener->address, "listen");
+        if (listener->inherited_socket)
+            smtp->listeners[kept++] = *listener;
+    }
+    smtp->listener_count = kept;
+}
+
+static void assign_http(struct http_options *http, int *sockets, size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < http->listener_count; i++) {
+        struct http_listener_options *listener = &http->listeners[i];
+        listener->inherited_socket =
+            take_socket(sockets, count, &listener->address, "http");
+        if (listener->inherited_socket)
+            http->listeners[kept++] = *listener;
+    }
+    http->listener_count = kept;
 }
 
 void supervised_assign_sockets(const struct inherited *inherited, struct config *config)
 {
     int sockets[SUPERVISED_SOCKETS_MAX];
     memcpy(sockets, inherited->sockets, inherited->socket_count * sizeof *sockets);
-    size_t kept = 0;
-    for (size_t i = 0; i < config->smtp.listener_count; i++) {
-        struct smtp_listener_options *listener = &config->smtp.listeners[i];
-        listener->inherited_socket =
-            take_socket(sockets, inherited->socket_count, listener);
-        if (listener->inherited_socket)
-            config->smtp.listeners[kept++] = *listener;
-        else
-            EVENT(NULL, STATUS_RESTART_NEEDED, FIELD("option", STR("listen")));
-    }
-    config->smtp.listener_count = kept;
+    assign_smtp(&config->smtp, sockets, inherited->socket_count);
+    assign_http(&config->http, sockets, inherited->socket_count);
     for (size_t i = 0; i < inherited->socket_count; i++) {
         if (sockets[i]) {
             net_listening_socket_stop(sockets[i]);

@@ -104,7 +104,8 @@ static void greet(struct service *service)
     const struct supervisor *supervisor = &service->supervisor;
     char text[NET_ADDRESS_TEXT_BYTES];
     for (size_t i = 0; i < supervisor->listener_count; i++)
-        printf("listening smtp %s\n", net_address_text(&supervisor->addresses[i], text));
+        printf("listening %s %s\n", i < supervisor->smtp_listener_count ? "smtp" : "http",
+               net_address_text(&supervisor->addresses[i], text));
     fflush(stdout);
     EVENT(NULL, STATUS_SUPERVISOR_STARTED, FIELD_NUMBER("hosts", supervisor->host_count),
           FIELD_NUMBER("serving", count_serving(supervisor)), FIELD_NUMBER("pid", getpid()),

@@ -26,9 +26,9 @@ struct supervisor {
     struct privilege privilege;
     struct shared *shared;
     int shared_fd;
-    struct net_address
-        *addresses; /* of the listeners, with the ports that the kernel chose */
-    size_t listener_count;
+    struct net_address *
+        addresses; /* of the listeners, with the ports that the kernel chose: SMTP's, then HTTP's */
+    size_t listener_count, smtp_listener_count;
     struct hosted *hosts;
     unsigned host_count;
     bool has_served; /* some host has been ready */

@@ -71,16 +71,21 @@ static int check_port_is_free(const struct net_address *address, struct err *err
 static int prepare_listeners(struct supervisor *supervisor, struct err *err)
 {
     const struct smtp_options *smtp = &supervisor->config->smtp;
-    if (smtp->listener_count > SUPERVISED_SOCKETS_MAX)
+    const struct http_options *http = &supervisor->config->http;
+    size_t count = smtp->listener_count + http->listener_count;
+    if (count > SUPERVISED_SOCKETS_MAX)
         return err_set(err, -E2BIG, "listen: more than %d listeners",
                        SUPERVISED_SOCKETS_MAX);
-    supervisor->listener_count = smtp->listener_count;
-    supervisor->addresses = mem_zero(smtp->listener_count, sizeof *supervisor->addresses);
-    for (size_t i = 0; i < smtp->listener_count; i++) {
+    supervisor->smtp_listener_count = smtp->listener_count;
+    supervisor->listener_count = count;
+    supervisor->addresses = mem_zero(count, sizeof *supervisor->addresses);
+    for (size_t i = 0; i < smtp->listener_count; i++)
         supervisor->addresses[i] = smtp->listeners[i].address;
+    for (size_t i = 0; i < http->listener_count; i++)
+        supervisor->addresses[smtp->listener_count + i] = http->listeners[i].address;
+    for (size_t i = 0; i < count; i++)
         if (check_port_is_free(&supervisor->addresses[i], err) < 0)
             return err->code;
-    }
     return 0;
 }
 

@@ -87,6 +87,17 @@ static int raise_text(lua_State *lua)
     return raise_error(lua, "%s", lua_tostring(lua, 1));
 }
 
+/* native.error_at(function, text): an error where the function begins */
+static int error_at(lua_State *lua)
+{
+    lua_Debug place;
+    lua_pushvalue(lua, 1);
+    lua_getinfo(lua, ">S", &place);
+    lua_pushfstring(lua, "%s:%d: %s", place.short_src, place.linedefined,
+                    lua_tostring(lua, 2));
+    return lua_error(lua);
+}
+
 /* native.count(): KiB in use, as collectgarbage("count") */
 static int count(lua_State *lua)
 {
@@ -118,8 +129,14 @@ static int now(lua_State *lua)
 void bind_load_open(lua_State *lua)
 {
     static const luaL_Reg natives[] = {
-        {"load_text", load_text}, {"place", place}, {"raise", raise_text}, {"count", count},
-        {"running", running},     {"now", now},     {NULL, NULL},
+        {"load_text", load_text},
+        {"place", place},
+        {"raise", raise_text},
+        {"error_at", error_at},
+        {"count", count},
+        {"running", running},
+        {"now", now},
+        {NULL, NULL},
     };
     luaL_register(lua, NULL, natives);
     lua_pushvalue(lua, -1);

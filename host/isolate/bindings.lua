@@ -302,34 +302,6 @@ kinds.fetch = fetch
 
 local REDIRECTS = { follow = true, manual = true, error = true }
 
-local fields = {}
-fields.__index = fields
-
--- The answer's header fields: a list of { name =, value = }, names in lower case.
-local function values(self, name)
-  local found = {}
-  name = tostring(name):lower()
-  for _, field in ipairs(self) do
-    if field.name == name then
-      found[#found + 1] = field.value
-    end
-  end
-  return found
-end
-
-function fields:getAll(name)
-  return values(self, name)
-end
-
-function fields:get(name)
-  local found = values(self, name)
-  return #found > 0 and concat(found, ", ") or nil
-end
-
-function fields:has(name)
-  return #values(self, name) > 0
-end
-
 local response = {}
 response.__index = response
 
@@ -344,7 +316,7 @@ end
 local function request_headers(at, headers)
   local list = {}
   for name, value in pairs(check(at, headers or {}, "table", "headers")) do
-    if type(name) ~= "string" or not find(name, "^[%w!#$%%&'*+.^_`|~-]+$") then
+    if type(name) ~= "string" or not native.require("http_fields").isName(name) then
       fail(at, "'%s' is no header name", shown(name))
     elseif type(value) ~= "number" then
       check(at, value, "string", "the header " .. name)
@@ -374,7 +346,7 @@ function fetch.fetch(at, url, options)
     redirect = redirect,
   })
   answer.ok = answer.status >= 200 and answer.status <= 299
-  setmetatable(answer.headers, fields)
+  native.require("http_fields").object(answer.headers)
   return setmetatable(answer, response)
 end
 

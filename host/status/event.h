@@ -43,6 +43,8 @@
     X(MESSAGE_VERIFIED, "message.verified", INFO,                                          \
       "SPF, DKIM, DMARC and ARC were looked at.")                                          \
     X(RULE_MATCHED, "rule.matched", INFO, "A rule was found for the recipient.")           \
+    X(HTTP_REQUEST, "http.request", INFO,                                                  \
+      "An HTTP request was answered, or its client has gone (status 0).")                  \
     X(WORKER_LOG, "worker.log", INFO, "A worker printed or logged.")                       \
     X(WORKER_ENDED, "worker.ended", INFO, "A worker has decided.")                         \
     X(WORKER_ON_ERROR, "worker.on_error", WARN,                                            \

@@ -256,6 +256,10 @@ function ResponseHeaders:getAll(name) end
 ---@return boolean
 function ResponseHeaders:has(name) end
 
+---Every field in order, its name in lower case: `for name, value in request.headers:each() do`.
+---@return fun(): string, string
+function ResponseHeaders:each() end
+
 ---@class Context
 local Context = {}
 
@@ -272,6 +276,35 @@ function Context:remaining_ms() end
 ---@field cron string The line of host.yaml: "0 7 * * *".
 ---@field scheduledTime integer When it was due, in milliseconds since 1970.
 
+---Somebody has asked for a URL of the worker (`url:` in host.yaml). All of it is what a stranger has written.
+---@class Request
+---@field method string "GET", "POST" …
+---@field url string "https://hooks.example.com/hooks/github?x=1"
+---@field path string "/hooks/github", percent-encoded as it came.
+---@field query table<string, string> The first value of each name, decoded.
+---@field queryString string As it came: "x=1"; `url.parseQuery` gives all values.
+---@field headers ResponseHeaders
+---@field body string "" when there is none.
+---@field client { ip: string } Who has asked; behind a trusted proxy, whom that names.
+local Request = {}
+
+---The body.
+---@return string
+function Request:text() end
+
+---The body, decoded. Raises an error when it is no JSON.
+---@return any
+function Request:json() end
+
+---What a `fetch` handler returns. A string is a body; nothing is status 204.
+---@class HttpResponse
+---@field status? integer 200 to 599; default: 200.
+---@field headers? table<string, string|number|(string|number)[]> A list is a field for each of its values.
+---What is about the connection (Content-Length, Date …) is the server's.
+---@field body? string At most 10 MiB; text/plain unless a header says otherwise.
+---@field json? any In place of body: encoded, as application/json.
+
+---@alias FetchHandler fun(request: Request, env: Env, ctx: Context): HttpResponse|string|nil
 ---@alias EmailHandler fun(message: Message, env: Env, ctx: Context)
 ---@alias ScheduledHandler fun(event: ScheduledEvent, env: Env, ctx: Context)
 
@@ -279,6 +312,7 @@ function Context:remaining_ms() end
 ---@class Worker
 ---@field email? EmailHandler
 ---@field scheduled? ScheduledHandler
+---@field fetch? FetchHandler
 
 ---Lines for the message's trail, with a level: the module log.
 ---@type log
