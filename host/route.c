@@ -240,6 +240,7 @@ static void through_worker(struct passage *passage, struct outcome *outcome,
     struct rollout_choice version = route_choose_version(passage, outcome, name);
     outcome->action = STR("worker");
     outcome->worker = name;
+    outcome->decider = version.worker;
     outcome->worker_version = str_of(version.worker->script_hash);
     outcome->reply = route_through_worker(passage, outcome, match, &version, &ended);
     outcome->worker_outcome = str_of(worker_result_name(ended.result));

@@ -79,7 +79,8 @@ struct outcome {
         is_for_rule; /* its refused legs are the rule's, and nobody else has been told of them */
     /* for the activity log */
     struct str rule, worker, worker_version, worker_outcome, action;
-    struct str worker_error; /* why it has failed */
+    struct str worker_error;             /* why it has failed */
+    const struct config_worker *decider; /* the version of it; NULL: none */
     const char *status;
     enum rule_soft_failure on_soft_failure;
 };

@@ -45,8 +45,6 @@ static void write_action(struct buf *out, const struct action *action,
 struct str route_actions_json(const struct passage *passage, const struct outcome *outcome)
 {
     struct arena *arena = passage->message->arena;
-    const struct config_worker *worker =
-        config_worker_described(passage->config, outcome->worker);
     struct buf out, one;
     buf_init(&out, ACTIONS_BYTES_MAX);
     buf_init(&one, ACTIONS_BYTES_MAX);
@@ -58,7 +56,7 @@ struct str route_actions_json(const struct passage *passage, const struct outcom
         buf_clear(&one);
         if (out.length > 1)
             buf_append(&one, STR(","));
-        write_action(&one, action, worker, arena);
+        write_action(&one, action, outcome->decider, arena);
         if (out.length + one.length + 1 > ACTIONS_BYTES_MAX)
             break;
         buf_append(&out, buf_view(&one));

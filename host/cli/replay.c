@@ -11,7 +11,6 @@
 #include "host.h"
 
 #include "base/loop.h"
-#include "base/table.h"
 #include "cli/cli.h"
 #include "cli/open_store.h"
 #include "cli/when.h"
@@ -179,17 +178,6 @@ static int try_all(struct request *request)
 
 /* --- the world --- */
 
-/* Each message is tried, whatever became of those before. */
-static void make_workers(struct config *config)
-{
-    size_t at = 0;
-    struct str name;
-    void *worker;
-    while (table_next(config->workers, &at, &name, &worker))
-        ((struct config_worker *)worker)->options.circuit.failures = 0;
-    config_start_workers(config, NULL, NULL);
-}
-
 static int run(void *arg)
 {
     struct request *request = arg;
@@ -199,7 +187,6 @@ static int run(void *arg)
     if (!store)
         return fail(err.text);
     status_log_level(STR("off"));
-    make_workers(request->world.config);
     request->world.store = store;
     int exit_code = try_all(request);
     worker_stop_all();

@@ -15,7 +15,7 @@
 /* --- one message --- */
 
 struct replay_world {
-    struct config *config; /* as it is now, its workers made */
+    struct config *config; /* as it is now; its workers are made for each message */
     struct store *store;   /* only read */
     const json_t *web; /* what servers on the web say: run_trial.h; NULL: nobody answers */
 };

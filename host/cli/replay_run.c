@@ -1,11 +1,12 @@
 /* The message goes the way of route.c as it did when it came, from RCPT to the reply, but that nothing is at its ends: what
- * was verified is what was found out then; next hops say what they said then; KV is seen but not changed; limiters are
- * full; nothing is queued, and nobody on the web is asked. */
+ * was verified is what was found out then; next hops say what they said then; clocks show that time; KV is seen but not
+ * changed; limiters are full; nothing is queued, and nobody on the web is asked. */
 #include <stdlib.h>
 
 #include "binding.h"
 #include "route.h"
 
+#include "base/table.h"
 #include "base/task.h"
 #include "cli/replay.h"
 #include "cli/run_trial.h"
@@ -54,6 +55,24 @@ static void capture(void *arg, const struct delivery_request *request, struct ar
     const struct walk *walk = arg;
     (void)arena;
     trial_upstream_answer(walk->upstreams, walk->upstream_count, request, result);
+}
+
+/* --- workers --- */
+
+/* New ones, whose clock stands at the message's time; each is tried, whatever became of those before. */
+static void make_workers(const struct config *config, const struct message *message)
+{
+    size_t at = 0;
+    struct str name;
+    void *found;
+    while (table_next(config->workers, &at, &name, &found)) {
+        struct config_worker *worker = found;
+        struct worker_options options = worker->options;
+        options.circuit.failures = 0;
+        trial_set_clock(&options, (double)(message->received_at / 1000), message->arena);
+        worker_release(worker->worker);
+        worker->worker = worker_new(&options);
+    }
 }
 
 /* --- the way --- */
@@ -153,6 +172,8 @@ int replay_run(const struct replay_world *world, const struct store_kept *stored
             (struct smtp_transaction){.message = replay->kept.message, .wants_prdr = true};
         bindings_show_kv(walk.router.bindings, store_kv_of(world->store));
         bindings_set_fetch(walk.router.bindings, trial_fetch, &walk.web);
+        bindings_set_now(walk.router.bindings, replay->kept.message->received_at);
+        make_workers(world->config, replay->kept.message);
         go(&walk);
         bindings_close(walk.router.bindings);
         delivery_close(walk.router.delivery);

@@ -52,6 +52,8 @@ int trial_read_upstream(struct trial *trial, struct str text, struct err *err);
 int trial_read_envelope(struct trial *trial, struct str from, struct str to,
                         struct err *err);
 
+/* A clock that stands still at this Unix time. In the arena; before the worker is made. */
+void trial_set_clock(struct worker_options *options, double now_s, struct arena *arena);
 /* "kv", "send" …; false for what is none. */
 bool trial_binding_kind(struct str name, enum binding_kind *kind);
 /* Instead of those that host.yaml describes; the array is kept. Before the worker is made. */

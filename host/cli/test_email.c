@@ -116,14 +116,6 @@ static void set_variables(struct worker_options *options, json_t *env, struct ar
     }
 }
 
-/* The script finds the clock set before its first line, which stays the first. */
-static void set_clock(struct worker_options *options, double now, struct arena *arena)
-{
-    test_add_modules(options, arena);
-    options->source = str_of(arena_printf(arena, "require \"test.clock\" (%.17g); %.*s",
-                                          now, STR_ARG(options->source)));
-}
-
 static int tested_load(struct tested *tested, const char *path, const json_t *question,
                        struct err *err)
 {
@@ -145,7 +137,7 @@ static int tested_load(struct tested *tested, const char *path, const json_t *qu
         0; /* each message is tried, whatever became of those before */
     set_variables(options, json_object_get(question, "env"), arena);
     if (now)
-        set_clock(options, json_number_value(now), arena);
+        trial_set_clock(options, json_number_value(now), arena);
     if (set_bindings(tested->worker, json_object_get(question, "bindings"), arena, err) < 0)
         return err->code;
     config_start_workers(tested->config, NULL, NULL);

@@ -3,6 +3,7 @@ import contextlib
 import json
 import sqlite3
 import subprocess
+import time
 
 import pytest
 from gateway import BINARY, postern, wait_until
@@ -196,6 +197,16 @@ def test_what_is_done_after_the_answer_does_not_differ(kept, destination):
     destination.gate.set()
     destination.wait_for(2)
     assert kept.results()[0]["result"] == "same"
+
+
+def test_clocks_show_the_time_at_which_it_came(kept):
+    kept.start()
+    kept.send("work@gate.test")
+    kept.wait_for(1)
+    came, = (row["time_ms"] // 1000 for row in kept.rows())
+    wait_until(lambda: time.time() > came + 2, "two seconds")
+    kept.script("local time = require 'time' message:setReject('at ' .. os.time() .. ' ' .. time.now())")
+    assert f"at {came} {came}" in kept.results(code=1)[0]["after"]["reply"]
 
 
 def test_a_policy_is_applied_as_it_is_now(kept, fake_dns):
