@@ -74,7 +74,7 @@ static struct auth_client check(const char *ip, const struct auth_list *lists, s
     struct auth_client result;
     struct auth_options options = {.lists = lists, .list_count = count};
     assert_int_equal(net_address_parse(str_of(ip), 0, &client), 0);
-    auth_client_check(dns, &options, &client, task_in_ms(400), arena, &result);
+    auth_client_check(dns, &options, &client, task_in_ms(3000), arena, &result);
     return result;
 }
 

@@ -482,7 +482,7 @@ static void verify_under_a_deadline(void)
     signing.tags = GOOD;
     struct message *message =
         signer_message(signer_add(&signing, raw, arena), (uint64_t)NOW_S * 1000);
-    assert_int_equal(auth_dkim_verify(dns, message, task_in_ms(100), arena, &verdict), 0);
+    assert_int_equal(auth_dkim_verify(dns, message, task_in_ms(1500), arena, &verdict), 0);
     assert_outcome(&verdict.dkim[0], AUTH_PASS, "", "one in time");
     assert_outcome(&verdict.dkim[1], AUTH_TEMPERROR, "no time left", "one too late");
     message_release(message);
@@ -507,7 +507,7 @@ static void verify_with_slow_keys(void)
         raw = signer_add(&signing, raw, arena);
     }
     struct message *message = signer_message(raw, (uint64_t)NOW_S * 1000);
-    assert_int_equal(auth_dkim_verify(dns, message, task_in_ms(300), arena, &verdict), 0);
+    assert_int_equal(auth_dkim_verify(dns, message, task_in_ms(1500), arena, &verdict), 0);
     for (size_t i = 0; i < 3; i++)
         assert_outcome(&verdict.dkim[i], AUTH_TEMPERROR, "no time left", "a slow key");
     assert_outcome(&verdict.dkim[3], AUTH_PASS, "", "the last one");

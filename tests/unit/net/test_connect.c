@@ -119,7 +119,7 @@ static int race_in_vain(void *arg)
     struct net_stream *stream = NULL;
     struct err err = {0};
     assert_int_equal(
-        net_stream_connect_first(peers, 2, task_in_ms(300), &stream, NULL, &err),
+        net_stream_connect_first(peers, 2, task_in_ms(3000), &stream, NULL, &err),
         -ETIMEDOUT);
     for (int i = 0; i < 2; i++) {
         char text[NET_ADDRESS_TEXT_BYTES];
