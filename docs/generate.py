@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Writes the reference pages: docs/api/ from the annotations in lua/, docs/host.md and docs/rules.md (between their
-marks) from `postern options --json`, and the list of examples in docs/cookbook.md from the heads of the scripts.
+marks) from `postern options --json`.
 
 usage: docs/generate.py POSTERN [--check]      --check: writes nothing, and fails when a page would change"""
 import json
@@ -240,20 +240,6 @@ def options_part(binary, file):
     return "\n".join(lines)
 
 
-# --- examples ---
-
-
-def examples_part():
-    """The scripts with the first sentence of what each says of itself."""
-    rows = []
-    for path in sorted(ROOT.glob("scripts/examples/*.lua")):
-        if not path.stem.endswith("_test"):
-            head = re.match(r"(?:--.*\n)+", path.read_text()).group()
-            first = re.match(r".*?\.(?= |$)", " ".join(line[3:] for line in head.splitlines())).group()
-            rows.append((f"[{path.stem}](../{path.relative_to(ROOT)})", prose(first)))
-    return "\n".join(table(("script", ""), rows))
-
-
 def with_part(page, part):
     """The page with what is generated between its marks."""
     before, rest = (ROOT / page).read_text().split(BEGIN)
@@ -264,7 +250,6 @@ def main(binary, is_check):
     pages = api_pages()
     pages["docs/host.md"] = with_part("docs/host.md", options_part(binary, "host.yaml"))
     pages["docs/rules.md"] = with_part("docs/rules.md", options_part(binary, "rules"))
-    pages["docs/cookbook.md"] = with_part("docs/cookbook.md", examples_part())
     stale = [name for name, text in pages.items()
              if not (ROOT / name).exists() or (ROOT / name).read_text() != text]
     gone = [path for path in (ROOT / "docs/api").glob("*.md") if str(path.relative_to(ROOT)) not in pages]

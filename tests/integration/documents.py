@@ -14,7 +14,7 @@ import shutil
 
 from gateway import ROOT
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "scripts/examples/README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 TESTS = ROOT / "tests/docs"
 FENCE = re.compile(r"(?:<!-- ([^\n]*) -->\n)?```(\w*)\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
 HOST = "name: mx.example.com\npostmaster: admin@corp.test\nscripts: ../scripts\n"

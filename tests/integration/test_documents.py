@@ -9,13 +9,12 @@ import textwrap
 
 import pytest
 from documents import ALL, HOST, PAGES, TESTS, add_missing_workers, blocks_of, cells, commands_of, is_like, lay_out, write_part
-from gateway import BINARY, ROOT, Gateway, Rules, postern
+from gateway import BINARY, ROOT, Gateway, Rules, postern, wait_until
 
 # What cannot be run here, and why.
-NOT_RUN = {
-    "js": "the hosted service's language: shown for comparison",
-    "text": "drawings and words of SMTP: nothing that could be run",
-}
+NOT_RUN = {"js": "the hosted service's language: shown for comparison"}
+# What programs print that no block has called, by how it begins, and the test that sees them print it.
+SHOWN = {"0mwrr": "test_replay_prints_what_is_shown"}
 README = ROOT / "README.md"
 
 
@@ -29,13 +28,14 @@ def ids(value):
 
 def test_every_block_is_run_or_says_why_not():
     for block in ALL:
-        is_run = (block.file or block.part_of or block.language in ("lua", "console"))
+        shown = [test for begin, test in SHOWN.items() if block.language == "text" and block.code.startswith(begin)]
+        is_run = block.file or block.part_of or block.language in ("lua", "console") or (shown and shown[0] in globals())
         assert is_run or block.language in NOT_RUN, f"{block}: what is this?"
 
 
 def test_every_script_has_a_test():
     for page in PAGES:
-        if page == README:
+        if page == README:  # its scripts have tests below
             continue
         files = {block.file for block in blocks_of(page)}
         tests = {f"scripts/{path.name}" for path in (TESTS / page.stem).glob("*_test.lua")}
@@ -169,6 +169,23 @@ def test_commands_print_what_is_shown(page, tmp_path):
             errors = [line for line in done.stderr.splitlines() if "ASan" not in line]
             printed = done.stdout + "\n".join(errors)
             assert is_like(shown, printed), f"{block}: {command}\n{printed}"
+
+
+def test_replay_prints_what_is_shown(rules, serve, destination):
+    guide = ROOT / "docs/worker-guide.md"
+    shown, = [block.code for block in blocks_of(guide) if block.language == "text"]
+    rules.script("desk", next(block.code for block in blocks_of(guide) if block.file == "scripts/desk.lua"))
+    rules.domain("example.com", {"to": "support@", "worker": "desk"})
+    rules.write_host(keep_messages={"for": "7d"})
+    with serve(rules).connect() as session:
+        session.sendmail("anna@sender.test", "support@example.com", (MESSAGE % b"hi").replace(b"\n", b"\r\n"))
+
+    def replayed():
+        lines = postern("replay", rules.folder, "--since", "1d").stdout.splitlines()
+        return [re.sub(r"^\w+", "ID", line) for line in lines if " -> " in line]
+    wait_until(lambda: [line for line in replayed() if line.endswith(" same")], "a message that is kept")
+    rules.script("desk", 'return { email = function(message) message:setReject("closed") end }')
+    assert re.sub(r"^\w+", "ID", shown).strip() in replayed()
 
 
 # --- README, whose steps are indented ---
