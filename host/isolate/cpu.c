@@ -1,5 +1,5 @@
-/* CPU limits of a run. The handler touches only the gauge, the limits, clock_gettime and lua_sethook;
- * the latter is what LuaJIT's own command line calls in its SIGINT handler. */
+/* CPU limits of a run. The handler touches only what is gathered for the host, the gauge, the limits, clock_gettime and
+ * lua_sethook; the latter is what LuaJIT's own command line calls in its SIGINT handler. */
 #include "cpu.h"
 
 #include <errno.h>
@@ -8,6 +8,7 @@
 
 #include <lauxlib.h>
 
+#include "channel.h"
 #include "convert.h"
 
 #define TICK_NS ((long)2 * 1000 * 1000)
@@ -41,6 +42,7 @@ static void on_tick(int signal_number)
     (void)signal_number;
     int saved_errno = errno;
     struct isolate *isolate = ticking;
+    channel_flush();
     if (isolate->gauge->run != 0) {
         uint64_t used_ns = cpu_now_ns() - isolate->gauge->run_cpu_ns;
         if (used_ns > isolate->limits.cpu_hard_ns + isolate->limits.cpu_hard_ns / 5)

@@ -53,6 +53,7 @@ struct isolate {
     struct wire_gauge *gauge;
     struct isolate_limits limits;
     struct wire_inbox inbox;
+    struct str unread; /* of the packet that has come */
     int received_fd; /* came beside the packets of the frame that is coming in; -1: none */
     struct buf out;  /* payload of the frame that is going out */
 

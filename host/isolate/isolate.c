@@ -105,6 +105,7 @@ static void serve(struct isolate *isolate, struct wire_frame *frame)
         if (!channel_receive(isolate, frame))
             return;
     }
+    channel_flush();
 }
 
 static struct wire_gauge *map_gauge(void)

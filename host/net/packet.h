@@ -8,7 +8,10 @@
 
 #include "base/str.h"
 
-#define NET_PACKET_PARTS_MAX 4
+#define NET_PACKET_PARTS_MAX      4
+/* Of a packet that is gathered. */
+#define NET_PACKET_GATHERED_MAX   16
+#define NET_PACKET_GATHERED_BYTES ((size_t)64 * 1024)
 
 struct net_packet_socket;
 
@@ -25,6 +28,11 @@ void net_packet_close(struct net_packet_socket *socket);
 ssize_t net_packet_receive(struct net_packet_socket *socket, void *into, size_t room,
                            uint64_t deadline_ms);
 /* Sends the parts (at most NET_PACKET_PARTS_MAX) as one packet, all or nothing, with a copy of `pass_fd`
- * unless it is -1; waits while the peer is behind. Returns 0, -ETIMEDOUT, -ECANCELED, negative errno. */
+ * unless it is -1, after what has been gathered; waits while the peer is behind. Returns 0, -ETIMEDOUT, -ECANCELED, negative errno. */
 int net_packet_send(struct net_packet_socket *socket, const struct str parts[],
                     size_t count, int pass_fd, uint64_t deadline_ms);
+/* Adds the parts to a packet that is gathered and goes out once the loop has had its turn, so that what is said to one
+ * peer in a turn costs one packet; earlier when it would hold more than the above. Waits only while an earlier one
+ * cannot go out. Returns as net_packet_send; that the peer has gone meanwhile, its receiver is told. */
+int net_packet_gather(struct net_packet_socket *socket, const struct str parts[],
+                      size_t count, uint64_t deadline_ms);

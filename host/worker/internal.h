@@ -84,7 +84,8 @@ struct isolate_process {
     struct net_packet_socket *socket;
     struct wire_gauge *gauge;
     struct wire_inbox inbox;
-    char *packet; /* the one just received: WIRE_PACKET_BYTES */
+    char *packet;      /* the one just received: WIRE_PACKET_BYTES */
+    struct str unread; /* of it */
     bool is_sending;
     struct task_signal send_turn;
     struct run **slots; /* by run number modulo messages_max */
@@ -109,7 +110,8 @@ struct run *isolate_run(const struct isolate_process *isolate, uint32_t number);
 
 /* --- isolate_send.c --- */
 
-/* Sends a frame. Deadline 0 never waits (-EAGAIN). Other errors as net_packet_send. */
+/* Sends a frame, a short one at the end of the loop's turn. Deadline 0 never waits (-EAGAIN). Other errors as
+ * net_packet_send. */
 int isolate_send(struct isolate_process *isolate, const struct wire_frame *frame,
                  int pass_fd, uint64_t deadline_ms);
 

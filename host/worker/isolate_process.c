@@ -112,12 +112,14 @@ static int receive(struct isolate_process *isolate, struct wire_frame *frame,
 {
     int whole = 0;
     while (whole == 0) {
-        ssize_t length = net_packet_receive(isolate->socket, isolate->packet,
-                                            WIRE_PACKET_BYTES, deadline_ms);
-        if (length <= 0)
-            return length == 0 ? -EPIPE : (int)length;
-        whole = wire_inbox_take(&isolate->inbox,
-                                (struct str){isolate->packet, (size_t)length}, frame);
+        if (isolate->unread.length == 0) {
+            ssize_t length = net_packet_receive(isolate->socket, isolate->packet,
+                                                WIRE_PACKET_BYTES, deadline_ms);
+            if (length <= 0)
+                return length == 0 ? -EPIPE : (int)length;
+            isolate->unread = (struct str){isolate->packet, (size_t)length};
+        }
+        whole = wire_inbox_take(&isolate->inbox, &isolate->unread, frame);
     }
     return whole < 0 ? whole : 0;
 }

@@ -9,6 +9,11 @@
 
 #define PART_BYTES_MAX (WIRE_PACKET_BYTES - sizeof(struct wire_packet_head))
 
+bool wire_frame_is_short(const struct wire_frame *frame)
+{
+    return frame->payload.length <= PART_BYTES_MAX;
+}
+
 bool wire_packet_cut(const struct wire_frame *frame, size_t *offset,
                      struct wire_packet_head *head, struct str *part)
 {
@@ -59,36 +64,62 @@ static void forget_last_frame(struct wire_inbox *inbox)
         buf_clear(&inbox->payload);
 }
 
-int wire_inbox_take(struct wire_inbox *inbox, struct str packet, struct wire_frame *frame)
+static struct wire_frame frame_of(const struct wire_packet_head *head, struct str payload)
 {
-    struct wire_packet_head head;
-    if (packet.length < sizeof head || packet.length > WIRE_PACKET_BYTES)
+    return (struct wire_frame){.type = (enum wire_type)head->type,
+                               .run = head->run,
+                               .call = head->call,
+                               .payload = payload};
+}
+
+/* A frame that fits into a packet, and what follows it there. */
+static int take_whole(struct wire_inbox *inbox, const struct wire_packet_head *head,
+                      struct str *packet, struct wire_frame *frame)
+{
+    struct str rest = str_from(*packet, sizeof *head);
+    if (head->frame_bytes > rest.length || inbox->frame_count == WIRE_PACKET_FRAMES)
         return -EPROTO;
-    memcpy(&head, packet.at, sizeof head);
-    if (!type_is_known(head.type) || head.more > 1 || head.zero)
-        return -EPROTO;
+    *frame = frame_of(head, str_part(rest, 0, head->frame_bytes));
+    *packet = str_from(rest, head->frame_bytes);
+    inbox->frame_count = packet->length ? inbox->frame_count + 1 : 0;
+    return 1;
+}
+
+/* One of the packets of a longer one. */
+static int take_piece(struct wire_inbox *inbox, const struct wire_packet_head *head,
+                      struct str *packet, struct wire_frame *frame)
+{
+    struct str part = str_from(*packet, sizeof *head);
     if (inbox->is_open) {
-        if (!head_continues(&head, &inbox->first))
+        if (!head_continues(head, &inbox->first))
             return -EPROTO;
     } else {
         forget_last_frame(inbox);
-        inbox->first = head;
+        inbox->first = *head;
     }
-    if (buf_append(&inbox->payload, str_from(packet, sizeof head)) != 0 ||
+    if (part.length == 0 || inbox->frame_count || buf_append(&inbox->payload, part) != 0 ||
         inbox->payload.length > inbox->first.frame_bytes)
         return -EPROTO;
-    inbox->is_open = head.more;
-    if (head.more)
-        return packet.length > sizeof head ? 0 : -EPROTO;
+    *packet = STR("");
+    inbox->is_open = head->more;
+    if (head->more)
+        return 0;
     if (inbox->payload.length != inbox->first.frame_bytes)
         return -EPROTO;
-    *frame = (struct wire_frame){
-        .type = (enum wire_type)head.type,
-        .run = head.run,
-        .call = head.call,
-        .payload = buf_view(&inbox->payload),
-    };
+    *frame = frame_of(head, buf_view(&inbox->payload));
     return 1;
+}
+
+int wire_inbox_take(struct wire_inbox *inbox, struct str *packet, struct wire_frame *frame)
+{
+    struct wire_packet_head head;
+    if (packet->length < sizeof head || packet->length > WIRE_PACKET_BYTES)
+        return -EPROTO;
+    memcpy(&head, packet->at, sizeof head);
+    if (!type_is_known(head.type) || head.more > 1 || head.zero)
+        return -EPROTO;
+    return inbox->is_open || head.more ? take_piece(inbox, &head, packet, frame)
+                                       : take_whole(inbox, &head, packet, frame);
 }
 
 /* --- values ---

@@ -4,9 +4,9 @@
  * The isolate is `postern` executed again: argv[0] "postern-isolate", argv[1] the worker's name, fd 3 the
  * socket, fd 4 a memfd that holds one struct wire_gauge, fd 2 for last words; it closes all others.
  *
- * A frame is { type, run, call, payload }; the payload is one value (below). A frame longer than a packet
- * is cut into packets sent back to back, each but the last flagged MORE; packets of different frames are
- * never mixed. `run` is a number of the host's choice from 1 up, never used again in this isolate; `call`
+ * A frame is { type, run, call, payload }; the payload is one value (below). A packet holds whole frames, one
+ * after the other: what each end has to say when it comes to wait. A frame longer than a packet is cut into packets
+ * sent back to back, each but the last flagged MORE; packets of different frames are never mixed. `run` is a number of the host's choice from 1 up, never used again in this isolate; `call`
  * numbers the waiting calls of a run from 1 up, in the isolate's choice. Both are 0 where the table shows
  * none; what belongs to loading the script has run WIRE_RUN_LOAD.
  *
@@ -89,7 +89,8 @@
 #include "base/buf.h"
 #include "base/str.h"
 
-#define WIRE_PACKET_BYTES    ((size_t)64 * 1024) /* head included */
+#define WIRE_PACKET_BYTES    ((size_t)64 * 1024) /* heads included */
+#define WIRE_PACKET_FRAMES   16                  /* whole ones in a packet */
 #define WIRE_INLINE_BYTES    ((size_t)32 * 1024)
 #define WIRE_FRAME_BYTES_MAX ((size_t)64 * 1024 * 1024)
 #define WIRE_DEPTH_MAX       16
@@ -124,7 +125,7 @@ struct wire_frame {
     struct str payload;
 };
 
-/* In front of each packet, in the machine's own byte order: both ends are one program. */
+/* In front of each frame and of each further packet of one, in the machine's own byte order: both ends are one program. */
 struct wire_packet_head {
     uint8_t type;
     uint8_t more;
@@ -135,6 +136,8 @@ struct wire_packet_head {
         frame_bytes; /* of the whole payload, in the first packet; 0 in those that follow */
 };
 
+/* Whether a frame fits into a packet: with its head, which is cut off it at once. */
+bool wire_frame_is_short(const struct wire_frame *frame);
 /* Cuts a frame into packets: start with *offset = 0; each call gives the head and the part of the payload
  * that are the next packet, and moves *offset. Returns head->more: another packet follows. */
 bool wire_packet_cut(const struct wire_frame *frame, size_t *offset,
@@ -145,13 +148,15 @@ struct wire_inbox {
     struct buf payload;
     struct wire_packet_head first; /* of the frame that is coming in */
     bool is_open;                  /* more packets of it are to come */
+    unsigned frame_count;          /* whole ones taken off the present packet */
 };
 
 void wire_inbox_init(struct wire_inbox *inbox);
 void wire_inbox_free(struct wire_inbox *inbox);
-/* Takes one packet as it came from the socket. 1: *frame is whole, its payload valid until the next call;
- * 0: more packets are needed; -EPROTO: it is no packet of this protocol. */
-int wire_inbox_take(struct wire_inbox *inbox, struct str packet, struct wire_frame *frame);
+/* Takes the next frame off the front of *packet, which came from the socket and is not empty. 1: *frame is whole, its
+ * payload valid until the next call and as long as the packet's memory, and *packet is what follows it; 0: *packet is
+ * used up, another one is needed; -EPROTO: it is no packet of this protocol. */
+int wire_inbox_take(struct wire_inbox *inbox, struct str *packet, struct wire_frame *frame);
 
 /* --- values: what Lua can say --- */
 

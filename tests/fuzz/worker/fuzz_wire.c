@@ -1,5 +1,6 @@
 /* The isolate protocol: packets as they could come from a hostile process, and values. A value that decodes
  * is written again and must decode to as many bytes. */
+#include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -60,11 +61,15 @@ static void check_packets(struct str rest)
         rest = str_from(rest, 2);
         if (length > rest.length)
             length = rest.length;
-        int taken = wire_inbox_take(&inbox, str_part(rest, 0, length), &frame);
+        struct str packet = str_part(rest, 0, length);
+        int taken = packet.length ? 1 : -EPROTO;
+        while (taken >= 0 && packet.length) {
+            taken = wire_inbox_take(&inbox, &packet, &frame);
+            if (taken > 0)
+                check_value(frame.payload);
+        }
         if (taken < 0)
             break;
-        if (taken > 0)
-            check_value(frame.payload);
         rest = str_from(rest, length);
     }
     wire_inbox_free(&inbox);

@@ -42,6 +42,7 @@ struct driver {
     int socket;
     struct wire_gauge *gauge;
     struct wire_inbox inbox;
+    struct str unread; /* of the packet that has come */
     struct arena *arena;
     double cpu_hard_ms;
     bool does_not_kill; /* leaves the hard limit to the isolate */
@@ -216,26 +217,32 @@ static inline struct said end_within_done(struct driver *driver)
     return (struct said){.type = WIRE_END, .run = run};
 }
 
+/* False: it has ended. */
+static inline bool driver_receive_packet(struct driver *driver)
+{
+    static char packet[WIRE_PACKET_BYTES];
+    ssize_t length = recv(driver->socket, packet, sizeof packet, 0);
+    driver->unread = (struct str){packet, length > 0 ? (size_t)length : 0};
+    return length > 0;
+}
+
 static inline struct said driver_receive(struct driver *driver)
 {
     if (driver->ended_run)
         return end_within_done(driver);
-    static char packet[WIRE_PACKET_BYTES];
     struct wire_frame frame;
     for (int waited_ms = 0; waited_ms < DRIVER_WAIT_MS;) {
         struct pollfd readable = {driver->socket, POLLIN, 0};
-        if (poll(&readable, 1, 10) == 0) {
+        if (driver->unread.length == 0 && poll(&readable, 1, 10) == 0) {
             waited_ms += 10;
             driver_watch(driver);
             continue;
         }
-        ssize_t length = recv(driver->socket, packet, sizeof packet, 0);
-        if (length <= 0) {
+        if (driver->unread.length == 0 && !driver_receive_packet(driver)) {
             driver_reap(driver);
             return (struct said){0};
         }
-        int taken =
-            wire_inbox_take(&driver->inbox, (struct str){packet, (size_t)length}, &frame);
+        int taken = wire_inbox_take(&driver->inbox, &driver->unread, &frame);
         assert_true(taken >= 0);
         if (taken == 0)
             continue;

@@ -124,6 +124,20 @@ static void the_isolate_ends_itself_when_the_host_does_not(void **state)
     assert_int_equal(WEXITSTATUS(status), ISOLATE_EXIT_CPU);
 }
 
+/* It shares a packet with what is said later, which does not come. */
+static void what_has_been_said_goes_out_while_the_script_computes(void **state)
+{
+    (void)state;
+    struct load load = {.source = HANDLER("print('before')\nwhile true do end"),
+                        .cpu_soft_ms = 50,
+                        .cpu_hard_ms = 100};
+    struct driver *driver = driver_start_with(&load);
+    driver->does_not_kill = true;
+    driver_send_mail(driver, 1);
+    assert_non_null(strstr(driver_report(driver, 1), "log info: before"));
+    driver_stop(driver);
+}
+
 static void cpu_counts_over_all_the_resumes_of_a_message(void **state)
 {
     (void)state;
@@ -259,6 +273,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(loops_that_nothing_sees_are_killed_by_the_host),
     cmocka_unit_test(pattern_bombs_are_killed_by_the_host),
     cmocka_unit_test(the_isolate_ends_itself_when_the_host_does_not),
+    cmocka_unit_test(what_has_been_said_goes_out_while_the_script_computes),
     cmocka_unit_test(cpu_counts_over_all_the_resumes_of_a_message),
     cmocka_unit_test(wait_until_functions_share_the_limit),
     cmocka_unit_test(neighbours_of_a_soft_limit_go_on),

@@ -194,6 +194,113 @@ static void a_file_descriptor_travels_beside_a_packet(void **state)
     assert_int_equal(test_run(pass, NULL), 0);
 }
 
+static void gather(struct pair *pair, struct str text)
+{
+    assert_int_equal(net_packet_gather(pair->near, &text, 1, TASK_FOREVER), 0);
+}
+
+static void assert_packet(int far, const char *expected)
+{
+    char text[64];
+    assert_int_equal(recv(far, text, sizeof text, MSG_DONTWAIT), strlen(expected));
+    assert_memory_equal(text, expected, strlen(expected));
+}
+
+static int gather_some(void *arg)
+{
+    (void)arg;
+    struct pair pair = pair_open();
+    char byte;
+    gather(&pair, STR("one "));
+    gather(&pair, STR("two"));
+    assert_int_equal(recv(pair.far, &byte, 1, MSG_DONTWAIT), -1);
+    task_sleep(1);
+    assert_packet(pair.far, "one two");
+    assert_int_equal(recv(pair.far, &byte, 1, MSG_DONTWAIT), -1);
+
+    gather(&pair, STR("before"));
+    assert_int_equal(net_packet_send(pair.near, &STR("after"), 1, -1, TASK_FOREVER), 0);
+    assert_packet(pair.far, "before");
+    assert_packet(pair.far, "after");
+
+    for (int i = 0; i < NET_PACKET_GATHERED_MAX + 1; i++)
+        gather(&pair, STR("x"));
+    assert_packet(pair.far, "xxxxxxxxxxxxxxxx");
+    task_sleep(1);
+    assert_packet(pair.far, "x");
+    pair_close(&pair);
+    return 0;
+}
+
+static void what_is_gathered_in_a_turn_is_one_packet(void **state)
+{
+    (void)state;
+    assert_int_equal(test_run(gather_some, NULL), 0);
+}
+
+/* Far more than the socket holds, in pieces of which two make a packet too long; each begins with its number. */
+static int gather_many(void *arg)
+{
+    struct pair *pair = arg;
+    char *bytes = mem_zero(LARGE_BYTES, 1);
+    int result = 0;
+    for (int i = 0; i < LARGE_COUNT && result == 0; i++) {
+        bytes[0] = (char)i;
+        result = net_packet_gather(pair->near, &(struct str){bytes, LARGE_BYTES}, 1,
+                                   TASK_FOREVER);
+    }
+    free(bytes);
+    return result;
+}
+
+static int gather_behind(void *arg)
+{
+    (void)arg;
+    struct pair pair = pair_open();
+    struct task *sender = task_start("sender", gather_many, &pair);
+    char *bytes = mem_alloc(LARGE_BYTES);
+    for (int i = 0; i < LARGE_COUNT; i++) {
+        ssize_t length;
+        while ((length = recv(pair.far, bytes, LARGE_BYTES, MSG_DONTWAIT)) < 0)
+            task_sleep(1);
+        assert_int_equal(length, LARGE_BYTES);
+        assert_int_equal(bytes[0], i);
+    }
+    free(bytes);
+    assert_int_equal(task_join(sender), 0);
+    pair_close(&pair);
+    return 0;
+}
+
+static void what_is_gathered_waits_while_the_peer_is_behind(void **state)
+{
+    (void)state;
+    assert_int_equal(test_run(gather_behind, NULL), 0);
+}
+
+static int gather_and_break(void *arg)
+{
+    (void)arg;
+    struct pair pair = pair_open();
+    struct task *sender = task_start("sender", gather_many, &pair);
+    task_sleep(2);
+    net_packet_break(pair.near);
+    assert_int_equal(task_join(sender), -EPIPE);
+    assert_int_equal(net_packet_gather(pair.near, &STR("x"), 1, TASK_FOREVER), -EPIPE);
+    pair_close(&pair);
+
+    pair = pair_open();
+    gather(&pair, STR("never sent"));
+    pair_close(&pair);
+    return 0;
+}
+
+static void a_break_ends_the_wait_to_gather(void **state)
+{
+    (void)state;
+    assert_int_equal(test_run(gather_and_break, NULL), 0);
+}
+
 static int set_flag(void *arg)
 {
     *(bool *)arg = true;
@@ -231,6 +338,9 @@ int main(void)
         loop_test(a_break_ends_all_waits),
         loop_test(a_socket_opened_between_break_and_close_of_another_is_heard),
         loop_test(a_file_descriptor_travels_beside_a_packet),
+        loop_test(what_is_gathered_in_a_turn_is_one_packet),
+        loop_test(what_is_gathered_waits_while_the_peer_is_behind),
+        loop_test(a_break_ends_the_wait_to_gather),
         loop_test(a_flood_leaves_others_their_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

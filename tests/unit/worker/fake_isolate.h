@@ -31,7 +31,10 @@ static struct {
 static inline bool fake_receive(struct wire_frame *frame)
 {
     static char packet[WIRE_PACKET_BYTES];
+    static struct str unread;
     for (;;) {
+        if (unread.length && wire_inbox_take(&fake.inbox, &unread, frame) == 1)
+            return true;
         char control[CMSG_SPACE(sizeof(int))];
         struct iovec piece = {packet, sizeof packet};
         struct msghdr message = {.msg_iov = &piece,
@@ -44,8 +47,7 @@ static inline bool fake_receive(struct wire_frame *frame)
         const struct cmsghdr *head = CMSG_FIRSTHDR(&message);
         if (head)
             memcpy(&fake.passed_fd, CMSG_DATA(head), sizeof(int));
-        if (wire_inbox_take(&fake.inbox, (struct str){packet, (size_t)length}, frame) == 1)
-            return true;
+        unread = (struct str){packet, (size_t)length};
     }
 }
 

@@ -41,7 +41,9 @@ static int round_trip(struct wire_inbox *inbox, size_t length)
     while (more) {
         assert_int_equal(taken, 0);
         more = wire_packet_cut(&sent, &offset, &head, &part);
-        taken = wire_inbox_take(inbox, packet_of(&head, part), &received);
+        struct str packet = packet_of(&head, part);
+        taken = wire_inbox_take(inbox, &packet, &received);
+        assert_int_equal(packet.length, 0);
         packets++;
     }
     assert_int_equal(taken, 1);
@@ -70,8 +72,12 @@ static void frames_of_any_length_come_through(void **state)
 
 static int take_one(struct wire_inbox *inbox, struct wire_packet_head head, struct str part)
 {
+    struct str packet = packet_of(&head, part);
     struct wire_frame frame;
-    return wire_inbox_take(inbox, packet_of(&head, part), &frame);
+    int taken = 1;
+    while (taken == 1 && packet.length)
+        taken = wire_inbox_take(inbox, &packet, &frame);
+    return taken;
 }
 
 static void what_is_no_packet_is_refused(void **state)
@@ -98,10 +104,71 @@ static void what_is_no_packet_is_refused(void **state)
         wire_inbox_free(&inbox);
     }
     struct wire_frame frame;
+    struct str no_packets[] = {STR("short"), STR("")};
     wire_inbox_init(&inbox);
-    assert_int_equal(wire_inbox_take(&inbox, STR("short"), &frame), -EPROTO);
-    assert_int_equal(wire_inbox_take(&inbox, STR(""), &frame), -EPROTO);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(wire_inbox_take(&inbox, &no_packets[i], &frame), -EPROTO);
     wire_inbox_free(&inbox);
+}
+
+/* `count` frames in one packet, and `more` bytes. */
+static struct str many_frames(unsigned count, struct str more)
+{
+    static char packet[WIRE_PACKET_BYTES];
+    size_t used = 0;
+    for (unsigned i = 1; i <= count; i++) {
+        const struct wire_packet_head head = {
+            .type = WIRE_LOG, .run = i, .frame_bytes = i % 3};
+        memcpy(packet + used, &head, sizeof head);
+        memset(packet + used + sizeof head, (int)('a' + i), i % 3);
+        used += sizeof head + i % 3;
+    }
+    memcpy(packet + used, more.at, more.length);
+    return (struct str){packet, used + more.length};
+}
+
+static void a_packet_holds_several_frames(void **state)
+{
+    (void)state;
+    struct wire_inbox inbox;
+    struct wire_frame frame;
+    wire_inbox_init(&inbox);
+    for (unsigned round = 0; round < 2; round++) {
+        struct str packet = many_frames(WIRE_PACKET_FRAMES, STR(""));
+        for (unsigned i = 1; i <= WIRE_PACKET_FRAMES; i++) {
+            assert_int_equal(wire_inbox_take(&inbox, &packet, &frame), 1);
+            assert_int_equal(frame.run, i);
+            assert_int_equal(frame.payload.length, i % 3);
+            assert_true(i % 3 == 0 || frame.payload.at[0] == (char)('a' + i));
+        }
+        assert_int_equal(packet.length, 0);
+    }
+    wire_inbox_free(&inbox);
+}
+
+static int take_all(struct str packet)
+{
+    struct wire_inbox inbox;
+    struct wire_frame frame;
+    int taken = 1;
+    wire_inbox_init(&inbox);
+    while (taken == 1 && packet.length)
+        taken = wire_inbox_take(&inbox, &packet, &frame);
+    wire_inbox_free(&inbox);
+    return taken;
+}
+
+static void what_follows_a_frame_in_its_packet_is_checked(void **state)
+{
+    (void)state;
+    const struct wire_packet_head piece = {
+        .type = WIRE_CALL, .more = 1, .run = 1, .call = 2, .frame_bytes = 4};
+    char bytes[sizeof piece + 1] = "";
+    memcpy(bytes, &piece, sizeof piece);
+    assert_int_equal(take_all(many_frames(2, STR(""))), 1);
+    assert_int_equal(take_all(many_frames(2, STR("x"))), -EPROTO);
+    assert_int_equal(take_all(many_frames(2, (struct str){bytes, sizeof bytes})), -EPROTO);
+    assert_int_equal(take_all(many_frames(WIRE_PACKET_FRAMES + 1, STR(""))), -EPROTO);
 }
 
 static void packets_of_different_frames_are_not_mixed(void **state)
@@ -281,6 +348,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frames_of_any_length_come_through),
         cmocka_unit_test(what_is_no_packet_is_refused),
+        cmocka_unit_test(a_packet_holds_several_frames),
+        cmocka_unit_test(what_follows_a_frame_in_its_packet_is_checked),
         cmocka_unit_test(packets_of_different_frames_are_not_mixed),
         cmocka_unit_test(values_come_through),
         cmocka_unit_test(a_missing_or_other_item_is_the_fallback),
