@@ -19,6 +19,7 @@
 #include "rules/rule_set.h"
 #include "smtp/options.h"
 #include "worker/canary.h"
+#include "worker/cron.h"
 #include "worker/worker.h"
 
 #define CONFIG_HOSTS_MAX     64
@@ -39,6 +40,12 @@ struct config_on_error {
     struct str reject_text;     /* may be empty */
 };
 
+/* One line of a worker's `cron:`. */
+struct config_cron {
+    struct str text; /* as it stands there */
+    struct cron cron;
+};
+
 /* A worker as the directory describes it. `version` is the SHA-256 of all that its isolate is loaded with: script, modules,
  * variables, the names of its bindings, limits; and of its circuit's options. `script_hash` is what people are shown: the SHA-256
  * of the script's file (`sha256sum support.lua`), or, with modules, of what `sha256sum` prints for all of these files. */
@@ -53,6 +60,8 @@ struct config_worker {
     char script_hash[CONFIG_VERSION_BYTES];
     bool is_tested; /* its tests are run before it takes messages */
     struct canary_options canary;
+    struct config_cron *crons; /* when its `scheduled` handler runs */
+    size_t cron_count;
     unsigned
         needed_handlers; /* bits by enum worker_handler: what the directory counts on */
     /* once config_start_workers has run: */

@@ -1,4 +1,4 @@
-/* Shared by config.c (the snapshot), config_options.c, config_reference.c, config_network.c, config_http.c, config_auth.c, config_workers.c, config_version.c, config_on_error.c, config_rollout.c and config_bindings.c
+/* Shared by config.c (the snapshot), config_options.c, config_reference.c, config_network.c, config_http.c, config_auth.c, config_workers.c, config_version.c, config_on_error.c, config_rollout.c, config_cron.c and config_bindings.c
  * (parts of host.yaml). */
 #pragma once
 
@@ -68,6 +68,9 @@ void config_read_on_error(struct config *config, struct node *node,
 /* Reads the worker's `canary:` and `tests:`. */
 void config_read_rollout(struct config *config, struct node *node,
                          struct config_worker *worker, struct problem_list *problems);
+/* Reads the worker's `cron:`. */
+void config_read_cron(struct config *config, struct node *node,
+                      struct config_worker *worker, struct problem_list *problems);
 /* Sets version and script_hash, by all the rest. */
 void config_set_version(struct config_worker *worker);
 /* Adds a worker for one script file, named at `where` (may be NULL) in host.yaml. */

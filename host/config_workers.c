@@ -58,6 +58,8 @@ const struct node_key config_worker_keys[] = {
     {"fetch", "map", NULL, "HTTP to the hosts named: {API: {hosts: [api.example.com]}}"},
     {"url", "text, map or list", NULL,
      "where HTTP asks for its `fetch` handler: /hooks/github, with all below it"},
+    {"cron", "text or list", NULL,
+     "when its `scheduled` handler runs, in UTC: \"0 7 * * mon-fri\""},
     {"on_error", "text", "defer",
      "when the script fails: defer (451), forward ADDRESS, reject or reject TEXT"},
     {"circuit", "map", NULL, "when a worker that keeps failing pauses"},
@@ -248,6 +250,7 @@ static void read_worker(struct config *config, struct str name, struct node *nod
     config_read_on_error(config, node, worker, problems);
     config_read_rollout(config, node, worker, problems);
     config_read_urls(config, node_get(node, "url"), worker, problems);
+    config_read_cron(config, node, worker, problems);
     node_report_unused(node, config_worker_keys, problems);
     config_set_version(worker);
 }

@@ -109,6 +109,40 @@ static json_t *canaries(const struct config *config)
     return list;
 }
 
+/* "lost": its host has died. */
+static json_t *last_run(const struct store_schedule *known)
+{
+    struct str outcome = known->outcome;
+    if (known->due_ms == 0)
+        return json_null();
+    if (known->until_ms)
+        outcome = known->until_ms > unix_now_ms() ? STR("running") : STR("lost");
+    return json_pack("{s:I, s:I, s:I, s:o}", "due_ms", (json_int_t)known->due_ms,
+                     "started_ms", (json_int_t)known->started_ms, "ended_ms",
+                     (json_int_t)known->ended_ms, "outcome", json_text(outcome));
+}
+
+/* Whichever host runs them. */
+static json_t *schedules(struct scheduler *scheduler)
+{
+    json_t *list = json_array();
+    struct arena *arena = arena_new();
+    size_t count;
+    const struct scheduler_line *lines = scheduler_lines(scheduler, arena, &count);
+    for (size_t i = 0; i < count; i++) {
+        const struct scheduler_line *line = &lines[i];
+        json_t *next = line->next_ms == CRON_NEVER
+                           ? json_null()
+                           : json_integer((json_int_t)line->next_ms);
+        json_array_append_new(list, json_pack("{s:o, s:o, s:o, s:o}", "worker",
+                                              json_text(line->known.worker), "cron",
+                                              json_text(line->known.cron), "next_ms", next,
+                                              "last", last_run(&line->known)));
+    }
+    arena_free(arena);
+    return list;
+}
+
 /* Why the files as they are now are not in effect. */
 static json_t *reload_problems(const struct host_reload_report *report)
 {
@@ -129,19 +163,19 @@ static json_t *status_report(const struct host *host)
     task_each(see_task, tasks);
     worker_each(see_worker, workers);
     delivery_each_connection(host->router.delivery, see_connection, connections);
-    return json_pack("{s:s, s:s, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, "
-                     "s:o, s:o, s:o}",
-                     "version", POSTERN_VERSION, "name", config->host_name, "host",
-                     (int)host->number, "pid", (int)getpid(), "uptime_ms",
-                     (json_int_t)(unix_now_ms() - host->started_at), "sessions",
-                     (json_int_t)smtp_server_session_count(host->server), "rules",
-                     (json_int_t)rule_set_rule_count(config->rules), "domains",
-                     (json_int_t)rule_set_domain_count(config->rules), "reloaded_at_ms",
-                     (json_int_t)host->last_reload.time_ms, "events",
-                     event_counts(&host->shared->hosts[host->number]), "workers", workers,
-                     "canaries", canaries(config), "reload_problems",
-                     reload_problems(&host->last_reload), "upstream_connections",
-                     connections, "tasks", tasks, "service", service_report(host->shared));
+    return json_pack(
+        "{s:s, s:s, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, "
+        "s:o, s:o, s:o, s:o}",
+        "version", POSTERN_VERSION, "name", config->host_name, "host", (int)host->number,
+        "pid", (int)getpid(), "uptime_ms", (json_int_t)(unix_now_ms() - host->started_at),
+        "sessions", (json_int_t)smtp_server_session_count(host->server), "rules",
+        (json_int_t)rule_set_rule_count(config->rules), "domains",
+        (json_int_t)rule_set_domain_count(config->rules), "reloaded_at_ms",
+        (json_int_t)host->last_reload.time_ms, "events",
+        event_counts(&host->shared->hosts[host->number]), "workers", workers, "canaries",
+        canaries(config), "schedules", schedules(host->scheduler), "reload_problems",
+        reload_problems(&host->last_reload), "upstream_connections", connections, "tasks",
+        tasks, "service", service_report(host->shared));
 }
 
 static void answer(struct net_stream *stream, json_t *document, uint64_t deadline_ms)

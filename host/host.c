@@ -91,6 +91,9 @@ static int open_host(struct serving *serving, struct config *config, struct err 
     if (!host->router.delivery || durable_open(&host->router, err) < 0 ||
         open_server(serving, config, err) < 0)
         return -1;
+    host->scheduler = scheduler_open(
+        &(struct scheduler_options){.store = host->router.store, .router = &host->router});
+    scheduler_plan(host->scheduler, config);
     serving->control = control_open(host, err);
     serving->watch = serving->control ? watch_open(err) : NULL;
     if (!serving->watch)
@@ -129,6 +132,7 @@ static void hasten(const struct host *host)
     smtp_server_hasten(host->server);
     if (host->http)
         http_front_hasten(host->http);
+    scheduler_hasten(host->scheduler);
 }
 
 /* Who asks a second time does not want to wait; the death of a supervisor may ask twice at once. */
@@ -160,12 +164,15 @@ static int shut_http_down(void *arg)
     return 0;
 }
 
-static void shut_servers_down(struct serving *serving)
+static void finish_what_runs(struct serving *serving)
 {
     struct host *host = &serving->host;
+    uint64_t deadline_ms = task_in_ms(host->router.config->shutdown_ms);
     struct task *hurry = task_start("hurry", hasten_when_asked_again, serving);
     struct task *http = task_start("http shut-down", shut_http_down, host);
-    smtp_server_shut_down(host->server, task_in_ms(host->router.config->shutdown_ms));
+    scheduler_stop(host->scheduler);
+    smtp_server_shut_down(host->server, deadline_ms);
+    scheduler_wait(host->scheduler, deadline_ms);
     task_join(http);
     end_task(hurry);
     smtp_server_close(host->server);
@@ -180,8 +187,9 @@ static void close_host(struct serving *serving)
     end_task(serving->greeter);
     end_task(serving->tester);
     if (host->server)
-        shut_servers_down(serving);
+        finish_what_runs(serving);
     worker_stop_all();
+    scheduler_close(host->scheduler);
     bindings_close(host->router.bindings);
     durable_close(&host->router, task_in_ms(host->router.config->shutdown_ms));
     control_close(serving->control);
@@ -229,6 +237,7 @@ static int serve_directory(struct serving *serving)
               FIELD("version", STR(POSTERN_VERSION)));
         host_note_rules(config);
         say_ready(serving);
+        scheduler_start(serving->host.scheduler);
         serving->reloader = task_start("reload", host_reload_when_changed, serving);
         serving->asked_reloader = task_start("reload", host_reload_when_asked, serving);
         if (serving->host.number == 0)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "route.h"
+#include "scheduler.h"
 #include "supervised.h"
 
 #include "http/front.h"
@@ -21,6 +22,7 @@ struct host {
     struct dns *dns; /* NULL with dev */
     uint64_t started_at;
     struct host_reload_report last_reload;
+    struct scheduler *scheduler;
     struct shared *shared; /* with the other hosts of the service */
     unsigned number;       /* its place there */
 };

@@ -194,6 +194,7 @@ static int take_effect(struct serving *serving, struct config *config, struct er
     http_front_reconfigure(host->http);
     note_changed_workers(config);
     durable_reconfigure(&host->router);
+    scheduler_plan(host->scheduler, config);
     host_note_rules(config);
     return 0;
 }

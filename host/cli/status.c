@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "shared.h"
 
@@ -307,6 +308,37 @@ static void print_hosts(const json_t *report)
     }
 }
 
+/* "Mon 2026-11-23 07:00", in UTC. */
+#define MINUTE_BYTES 32
+static const char *minute_text(const json_t *object, const char *key, char *text)
+{
+    time_t seconds = (time_t)(number_of(object, key) / 1000);
+    struct tm parts;
+    strftime(text, MINUTE_BYTES, "%a %Y-%m-%d %H:%M", gmtime_r(&seconds, &parts));
+    return text;
+}
+
+static void print_schedules(const json_t *report)
+{
+    const json_t *list = json_object_get(report, "schedules");
+    size_t i;
+    const json_t *item;
+    char text[MINUTE_BYTES];
+    if (json_array_size(list))
+        puts("schedules (UTC)");
+    json_array_foreach(list, i, item)
+    {
+        const json_t *last = json_object_get(item, "last");
+        printf("  %-16s \"%s\"", text_of(item, "worker"), text_of(item, "cron"));
+        if (json_is_integer(json_object_get(item, "next_ms")))
+            printf(", next %s", minute_text(item, "next_ms", text));
+        if (json_is_object(last))
+            printf(", last %s: %s", minute_text(last, "due_ms", text),
+                   text_of(last, "outcome"));
+        puts("");
+    }
+}
+
 static void print_report(const json_t *report)
 {
     printf("%s: postern %s, process %lld, up %lld s, %lld sessions, %lld rules in %lld "
@@ -324,6 +356,7 @@ static void print_report(const json_t *report)
     print_reload_problems(report);
     print_workers(report);
     print_canaries(report);
+    print_schedules(report);
     print_list(report, "upstream connections", "upstream_connections", "peer", "messages");
     print_list(report, "tasks", "tasks", "task", "stage");
 }

@@ -47,6 +47,12 @@
       "An HTTP request was answered, or its client has gone (status 0).")                  \
     X(WORKER_LOG, "worker.log", INFO, "A worker printed or logged.")                       \
     X(WORKER_ENDED, "worker.ended", INFO, "A worker has decided.")                         \
+    X(SCHEDULE_STARTED, "schedule.started", INFO,                                          \
+      "A time of a worker's cron has come, and this host runs it.")                        \
+    X(SCHEDULE_SKIPPED, "schedule.skipped", WARN,                                          \
+      "A time of a worker's cron has come while its run before goes on: it is left out.")  \
+    X(SCHEDULE_FAILED, "schedule.failed", ERROR,                                           \
+      "A scheduled run did not end well; it is not tried again before its next time.")     \
     X(WORKER_ON_ERROR, "worker.on_error", WARN,                                            \
       "A worker failed; the message goes the way that host.yaml names for that.")          \
     X(WORKER_CIRCUIT_OPENED, "worker.circuit_opened", ERROR,                               \
