@@ -212,7 +212,8 @@ const char *config_keys_directory(const char *directory, struct arena *arena)
     return path_said(directory, "keys", STR("keys"), arena);
 }
 
-struct config *config_load_script(const char *path, struct problem_list *problems)
+struct config *config_load_script(const char *path, const char *scripts,
+                                  struct problem_list *problems)
 {
     struct str file = str_of(path);
     ptrdiff_t slash = str_last_index(file, '/');
@@ -221,7 +222,8 @@ struct config *config_load_script(const char *path, struct problem_list *problem
     if (str_ends_nocase(name, STR(".lua")))
         name.length -= 4;
     struct config *config = config_new(".", CONFIG_DEV);
-    config->scripts_directory = arena_text(config->arena, folder);
+    config->scripts_directory = scripts ? arena_text(config->arena, str_of(scripts))
+                                        : arena_text(config->arena, folder);
     if (!config_add_worker(config, name, path, NULL, problems)) {
         config_release(config);
         return NULL;

@@ -164,8 +164,10 @@ struct config *config_new_verifying(void);
 const char *config_state_directory(const char *directory, struct arena *arena);
 const char *config_keys_directory(const char *directory, struct arena *arena);
 
-/* Reads one script file, with the modules beside it, under the default limits: for `postern run`. */
-struct config *config_load_script(const char *path, struct problem_list *problems);
+/* Reads one script file under the default limits, for `postern run` and `test`; its modules are in the folder `scripts` (NULL:
+ * beside it). */
+struct config *config_load_script(const char *path, const char *scripts,
+                                  struct problem_list *problems);
 
 /* Every map of host.yaml with its keys, for `postern options`; ended by one without a path. */
 extern const struct option_section config_reference[];

@@ -112,11 +112,10 @@ void host_test_workers(const struct config *config, struct problem_list *problem
 {
     struct arena *arena = arena_new();
     const struct files files = files_of(config, arena);
+    const struct config_worker *changed = NULL;
     task_stage("running the tests of %zu scripts", files.count);
-    bool have_passed = files.count == 0 || script_tests_run(files.paths, files.count,
-                                                            config->test_ms, problems) == 0;
-    const struct config_worker *changed =
-        files.count && have_passed ? find_changed(config) : NULL;
+    if (files.count && script_tests_run(config, files.paths, files.count, problems) == 0)
+        changed = find_changed(config);
     if (changed)
         problem_add(problems, str_of(changed->path), 0, 0,
                     "it has changed while its tests ran: they say nothing of it");

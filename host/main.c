@@ -17,13 +17,15 @@ const struct cli_command cli_commands[] = {
      "Lists what host.yaml and the files of rules can say, with what holds when it is left "
      "out.",
      cli_options},
-    {"check", "[DIR]", "Reads rules and scripts and prints every problem.", cli_check},
+    {"check", "[DIR]",
+     "Reads rules and scripts, runs the scripts' tests, and prints every problem.",
+     cli_check},
     {"run",
      "SCRIPT [MESSAGE.eml] --from ADDRESS --to ADDRESS [--auth dmarc=pass,…] "
      "[--upstream ADDRESS=REPLY]… [--env NAME=VALUE]… [--bind NAME=KIND]… [--spam-score "
      "SCORE]",
      "Runs one message through a worker's script and prints what it did as JSON.", cli_run},
-    {"test", "[DIR|FILE…] [--filter TEXT] [--junit FILE] [--json FILE]",
+    {"test", "[DIR|FILE…] [--filter TEXT] [--scripts DIR] [--junit FILE] [--json FILE]",
      "Runs the *_test.lua files of worker scripts.", cli_test},
     {"new", "worker NAME [DIR]", "Writes a worker's script to begin with, and its test.",
      cli_new},

@@ -11,12 +11,13 @@
 #include "base/process.h"
 #include "base/task.h"
 
-#define TEST_NICENESS     10
-#define REPORT_BYTES_MAX  ((size_t)16 * 1024 * 1024)
-#define FILES_AT_ONCE_MAX 100 /* fewer than `postern test` takes */
-#define TOLD_MAX          10  /* of one run's failures */
-#define PROBLEM_BYTES_MAX ((size_t)500)
-#define LINES_MAX         1000000
+#define TEST_NICENESS      10
+#define REPORT_BYTES_MAX   ((size_t)16 * 1024 * 1024)
+#define WORDS_BEFORE_FILES 6
+#define FILES_AT_ONCE_MAX  100 /* fewer than `postern test` takes */
+#define TOLD_MAX           10  /* of one run's failures */
+#define PROBLEM_BYTES_MAX  ((size_t)500)
+#define LINES_MAX          1000000
 
 const char *script_tests_file(const struct config_worker *worker, struct arena *arena)
 {
@@ -29,15 +30,21 @@ const char *script_tests_file(const struct config_worker *worker, struct arena *
 
 /* --- the process --- */
 
+/* What one process runs. */
+struct batch {
+    const char *scripts; /* where modules are */
+    const char *const *files;
+    size_t count;
+};
+
 /* The results go into `results_fd`, which is its fd 3. Mail comes first: it is nice. */
-static int start(const char *const files[], size_t count, int results_fd,
-                 struct process **process)
+static int start(const struct batch *batch, int results_fd, struct process **process)
 {
-    const char *words[4 + FILES_AT_ONCE_MAX + 1] = {"postern", "test", "--json",
-                                                    "/proc/self/fd/3"};
+    const char *words[WORDS_BEFORE_FILES + FILES_AT_ONCE_MAX + 1] = {
+        "postern", "test", "--scripts", batch->scripts, "--json", "/proc/self/fd/3"};
     const char *const environment[] = {NULL};
-    for (size_t i = 0; i < count; i++)
-        words[4 + i] = files[i];
+    for (size_t i = 0; i < batch->count; i++)
+        words[WORDS_BEFORE_FILES + i] = batch->files[i];
     const struct process_options options = {.path = "/proc/self/exe",
                                             .words = words,
                                             .environment = environment,
@@ -50,11 +57,10 @@ static int start(const char *const files[], size_t count, int results_fd,
 }
 
 /* Returns 0 once it has ended by itself, -ETIMEDOUT or -ECANCELED. */
-static int run_to_end(const char *const files[], size_t count, int results_fd,
-                      uint64_t deadline_ms)
+static int run_to_end(const struct batch *batch, int results_fd, uint64_t deadline_ms)
 {
     struct process *process;
-    int result = start(files, count, results_fd, &process);
+    int result = start(batch, results_fd, &process);
     if (result < 0)
         return result;
     result = process_wait(process, deadline_ms);
@@ -148,28 +154,31 @@ static void add_trouble(int result, const char *file, uint32_t time_ms,
 
 /* --- all of them --- */
 
-static void run_some(const char *const files[], size_t count, uint32_t time_ms,
-                     uint64_t deadline_ms, struct problem_list *problems)
+static void run_batch(const struct batch *batch, uint32_t time_ms, uint64_t deadline_ms,
+                      struct problem_list *problems)
 {
     int fd = memfd_create("postern-tests", MFD_CLOEXEC);
-    int result = fd < 0 ? -errno : run_to_end(files, count, fd, deadline_ms);
+    int result = fd < 0 ? -errno : run_to_end(batch, fd, deadline_ms);
     json_t *results = result == 0 ? read_results(fd) : NULL;
     if (results)
         add_failures(results, problems);
     else
-        add_trouble(result, files[0], time_ms, problems);
+        add_trouble(result, batch->files[0], time_ms, problems);
     json_decref(results);
     if (fd >= 0)
         close(fd);
 }
 
-size_t script_tests_run(const char *const files[], size_t count, uint32_t time_ms,
-                        struct problem_list *problems)
+size_t script_tests_run(const struct config *config, const char *const files[],
+                        size_t count, struct problem_list *problems)
 {
     size_t before = problems->count;
-    uint64_t deadline_ms = task_in_ms(time_ms);
-    for (size_t i = 0; i < count && problems->count == before; i += FILES_AT_ONCE_MAX)
-        run_some(files + i, count - i < FILES_AT_ONCE_MAX ? count - i : FILES_AT_ONCE_MAX,
-                 time_ms, deadline_ms, problems);
+    uint64_t deadline_ms = task_in_ms(config->test_ms);
+    for (size_t i = 0; i < count && problems->count == before; i += FILES_AT_ONCE_MAX) {
+        size_t rest = count - i;
+        const struct batch batch = {config->scripts_directory, files + i,
+                                    rest < FILES_AT_ONCE_MAX ? rest : FILES_AT_ONCE_MAX};
+        run_batch(&batch, config->test_ms, deadline_ms, problems);
+    }
     return problems->count - before;
 }

@@ -125,7 +125,7 @@ static int try_script(const struct asked *asked)
     struct problem_list problems;
     problem_list_open(&problems);
     struct trial trial = {.message = message_new(),
-                          .config = config_load_script(asked->script, &problems)};
+                          .config = config_load_script(asked->script, NULL, &problems)};
     host_print_problems(&problems);
     if (trial.config && read_trial(asked, &trial, &err) < 0) {
         fprintf(stderr, "postern run: %s\n", err.text);

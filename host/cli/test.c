@@ -24,7 +24,8 @@ struct test_run {
     struct arena *arena;
     const char *files[FILES_MAX];
     size_t file_count;
-    const char *filter, *junit, *json;
+    struct test_options options;
+    const char *junit, *json;
     struct test_report report;
 };
 
@@ -81,7 +82,7 @@ static int run_tests(void *arg)
     status_log_level(STR("off"));
     puts("TAP version 13");
     for (size_t i = 0; i < run->file_count; i++)
-        test_session_run(run->files[i], run->filter, &run->report);
+        test_session_run(run->files[i], &run->options, &run->report);
     worker_stop_all();
     return 0;
 }
@@ -110,7 +111,7 @@ static int run_and_report(struct test_run *run)
         exit_code = EXIT_MISTAKE;
     } else if (report->count == 0) {
         fprintf(stderr, "postern test: no test has \"%s\" in its name\n",
-                run->filter ? run->filter : "");
+                run->options.filter ? run->options.filter : "");
         exit_code = EXIT_MISTAKE;
     }
     test_report_close(report);
@@ -163,14 +164,15 @@ static void print_more_help(void)
 int cli_test(const struct cli_command *command, int argc, char **argv)
 {
     const char *paths[PATHS_MAX] = {DEFAULT_FOLDER}, *filter = NULL, *junit = NULL,
-               *json = NULL;
+               *json = NULL, *scripts = NULL;
     const struct cli_flag flags[] = {
         {"--filter", "TEXT", "only tests with this text in their names", &filter},
+        {"--scripts", "DIR", "where modules are; beside the tests when left out", &scripts},
         {"--junit", "FILE", "writes the results as JUnit XML, too", &junit},
         {"--json", "FILE", "writes the results as JSON, too", &json},
     };
     struct cli_arguments arguments = {.flags = flags,
-                                      .flag_count = 3,
+                                      .flag_count = 4,
                                       .positional = paths,
                                       .positional_max = PATHS_MAX,
                                       .more_help = print_more_help};
@@ -180,7 +182,7 @@ int cli_test(const struct cli_command *command, int argc, char **argv)
     size_t path_count = arguments.positional_count ? arguments.positional_count : 1;
     struct test_run *run = mem_zero(1, sizeof *run);
     run->arena = arena_new();
-    run->filter = filter;
+    run->options = (struct test_options){filter, scripts};
     run->junit = junit;
     run->json = json;
     exit_code = find_and_run(run, paths, path_count);

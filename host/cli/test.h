@@ -46,19 +46,26 @@ void test_report_close(struct test_report *report);
 
 /* --- a file of tests --- */
 
-/* Runs its tests whose names have `filter` in them (NULL: all), in a task. */
-void test_session_run(const char *path, const char *filter, struct test_report *report);
+struct test_options {
+    const char *filter;  /* only tests with this text in their names; NULL: all */
+    const char *scripts; /* the folder of the modules; NULL: beside the tests */
+};
+/* Runs its tests, in a task. */
+void test_session_run(const char *path, const struct test_options *options,
+                      struct test_report *report);
 
 /* --- workers under test --- */
 
 /* By their names; each stays loaded for as long as tests want it with the same variables and time. */
 struct test_workers {
-    const char *folder; /* where the scripts are */
+    const char *folder;  /* where the scripts are */
+    const char *scripts; /* where their modules are; NULL: beside them */
     struct table *by_name;
     struct bindings *bindings; /* what is kept from one message to the next */
 };
 
-void test_workers_open(struct test_workers *workers, const char *folder);
+void test_workers_open(struct test_workers *workers, const char *folder,
+                       const char *scripts);
 /* The answer to { ask = "email", … } (lua/test/worker.lua), as JSON in the arena; or negative errno. */
 int test_workers_email(struct test_workers *workers, json_t *question, struct str raw,
                        struct arena *arena, struct str *answer, struct err *err);

@@ -27,10 +27,13 @@ static struct str text_of(const json_t *object, const char *key)
 
 /* --- the worker --- */
 
-void test_workers_open(struct test_workers *workers, const char *folder)
+void test_workers_open(struct test_workers *workers, const char *folder,
+                       const char *scripts)
 {
-    *workers = (struct test_workers){
-        .folder = folder, .by_name = table_new(), .bindings = bindings_open(1)};
+    *workers = (struct test_workers){.folder = folder,
+                                     .scripts = scripts,
+                                     .by_name = table_new(),
+                                     .bindings = bindings_open(1)};
 }
 
 static void tested_free(struct tested *tested)
@@ -116,12 +119,12 @@ static void set_variables(struct worker_options *options, json_t *env, struct ar
     }
 }
 
-static int tested_load(struct tested *tested, const char *path, const json_t *question,
-                       struct err *err)
+static int tested_load(struct tested *tested, const char *path, const char *scripts,
+                       const json_t *question, struct err *err)
 {
     struct problem_list problems;
     problem_list_open(&problems);
-    tested->config = config_load_script(path, &problems);
+    tested->config = config_load_script(path, scripts, &problems);
     problem_list_close(&problems);
     if (!tested->config)
         return err_set(err, -ENOENT, "load_worker: %s cannot be read", path);
@@ -170,7 +173,7 @@ static struct tested *find_tested(struct test_workers *workers, const json_t *qu
     tested = mem_zero(1, sizeof *tested);
     tested->wanted = wanted;
     const char *path = arena_printf(arena, "%s/%.*s.lua", workers->folder, STR_ARG(name));
-    if (tested_load(tested, path, question, err) < 0) {
+    if (tested_load(tested, path, workers->scripts, question, err) < 0) {
         tested_free(tested);
         return NULL;
     }

@@ -33,6 +33,7 @@ static const struct worker_limits limits = {
 
 struct session {
     const char *path, *folder;
+    const struct test_options *options;
     struct arena *arena;
     struct message *message; /* an empty one, which every test gets */
     struct worker *worker;
@@ -136,7 +137,7 @@ static struct str problem_of(const struct session *session,
 static void run_test(struct session *session, size_t number, struct test_result *result)
 {
     struct test_workers *workers = &session->workers;
-    test_workers_open(workers, session->folder);
+    test_workers_open(workers, session->folder, session->options->scripts);
     uint64_t started_ms = task_now_ms();
     const struct worker_capture captures[] = {
         {STR("number"), str_of(arena_printf(session->arena, "%zu", number))},
@@ -150,8 +151,9 @@ static void run_test(struct session *session, size_t number, struct test_result 
         result->problem = problem_of(session, &outcome);
 }
 
-static void run_all(struct session *session, const char *filter, struct test_report *report)
+static void run_all(struct session *session, struct test_report *report)
 {
+    const char *filter = session->options->filter;
     struct worker_outcome listed = run_message(session, NULL, 0);
     if (listed.result != WORKER_OK) {
         struct test_result broken = {.file = session->path,
@@ -244,11 +246,12 @@ static void session_close(struct session *session)
     arena_free(session->arena);
 }
 
-void test_session_run(const char *path, const char *filter, struct test_report *report)
+void test_session_run(const char *path, const struct test_options *options,
+                      struct test_report *report)
 {
     struct problem_list problems;
     problem_list_open(&problems);
-    struct config *config = config_load_script(path, &problems);
+    struct config *config = config_load_script(path, options->scripts, &problems);
     size_t at = 0;
     struct str name;
     void *file;
@@ -256,7 +259,8 @@ void test_session_run(const char *path, const char *filter, struct test_report *
     if (config && table_next(config->workers, &at, &name, &file)) {
         struct session session;
         session_open(&session, path, file);
-        run_all(&session, filter, report);
+        session.options = options;
+        run_all(&session, report);
         session_close(&session);
     } else {
         test_report_add(report, &(struct test_result){.file = path,

@@ -118,6 +118,18 @@ def test_check_runs_the_tests(rules):
     assert "work_test.lua:5:1: the test \"work forwards\" fails" in done.stderr
 
 
+def test_a_script_in_a_folder_finds_its_modules(rules):
+    (rules.scripts / "mail").mkdir()
+    rules.script("place", 'return "one"')
+    rules.script("mail/work", 'local place = require "place"\n'
+                              'return {email = function(message) message:forward(place .. "@dest.test") end}')
+    (rules.scripts / "mail/work_test.lua").write_text(TESTS % "one")
+    rules.domain("gate.test", {"to": "ben@", "worker": "work"})
+    rules.write_host(workers={"work": {"script": "mail/work.lua"}})
+    done = postern("check", rules.folder)
+    assert done.returncode == 0, done.stderr
+
+
 def test_results_can_be_had_as_json(rules, tmp_path):
     write(rules, "one", tested="two")
     done = postern("test", "--json", tmp_path / "results.json", rules.scripts)
