@@ -5,15 +5,20 @@
 #include "cli/printable.h"
 #include "cli/replay.h"
 
+#define TOLD_BYTES 900
+
 static const char *const fate_names[REPLAY_FATE_COUNT] = {"same", "changed",
                                                           "not replayed"};
 
 /* --- the same or not --- */
 
-/* Whatever else the words of an acceptance are: they name the message. */
+/* Whatever else the words of an acceptance are: they name the message. Of others as much as the log keeps surely. */
 static struct str told(const struct store_activity *activity)
 {
-    return str_starts(activity->reply, STR("2")) ? STR("250") : activity->reply;
+    if (str_starts(activity->reply, STR("2")))
+        return STR("250");
+    size_t length = activity->reply.length;
+    return str_part(activity->reply, 0, length < TOLD_BYTES ? length : TOLD_BYTES);
 }
 
 static bool is_same(const struct store_activity *before, const struct store_activity *after)

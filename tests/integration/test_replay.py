@@ -1,6 +1,7 @@
 """Messages that are kept (keep_messages), and postern replay: what new rules and scripts would do with them."""
 import contextlib
 import json
+import os
 import sqlite3
 import subprocess
 import time
@@ -158,6 +159,18 @@ def test_what_was_kept_goes_when_nothing_is_to_be_kept_any_more(kept):
     wait_until(lambda: kept.ids() == [], "the messages to go")
 
 
+
+
+def test_a_disk_that_is_almost_full_keeps_nothing_and_costs_no_mail(kept, tmp_path):
+    disk = os.statvfs(tmp_path)
+    space = int(disk.f_bavail * disk.f_frsize * 0.7)  # twice of it is not free
+    if space > 2**40:
+        pytest.skip("more is free than may be asked for")
+    kept.start(store={"space": space}, log={"level": "debug"})
+    kept.send("hole@gate.test")
+    wait_until(lambda: "almost full" in "".join(kept.gateway.events("message.not_kept")), "the message not to be kept")
+    kept.gateway.stop()
+    assert kept.ids() == []
 
 
 def test_wrong_options_are_told(kept):
