@@ -75,6 +75,7 @@ static bool may_read_clock(const struct worker_options *options)
  * message is tried, whatever became of those before. */
 static void make_workers(const struct config *config, const struct message *message)
 {
+    uint64_t now_s = message->received_at / 1000;
     size_t at = 0;
     struct str name;
     void *found;
@@ -84,7 +85,7 @@ static void make_workers(const struct config *config, const struct message *mess
         if (worker->worker && !may_read_clock(&options))
             continue;
         options.circuit.failures = 0;
-        trial_set_clock(&options, (double)(message->received_at / 1000), message->arena);
+        trial_set_clock(&options, (double)now_s, message->arena);
         worker_release(worker->worker);
         worker->worker = worker_new(&options);
     }
