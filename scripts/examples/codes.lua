@@ -11,17 +11,22 @@
 --         vars: {SERVICES: "github.com, bank.test", OWNER: anna@corp.test}
 --         kv: {CODES: codes}
 --         limiters: {PER_SERVICE: {limit: 20, period: 1h}}
---         secrets: {HOOK: {file: /etc/postern/chat-hook}}
+--         secrets: {HOOK: {file: /etc/postern/chat-hook}, READER: {file: /etc/postern/reader-token}}
 --         fetch: {CHAT: {hosts: [chat.example.com]}}
+--         url: /codes
+--     http: {listen: ["127.0.0.1:8080"]}
 --
 --   variables:  SERVICES   domains whose codes are taken
 --               OWNER      if set, their mail goes on to it
 --   kv:         CODES      "github.com": the last code; after codes+github@ "github.com/github"
 --   secrets:    HOOK       if set, the URL that is told of each code
+--               READER     who has it can ask for a code, once:
+--                          curl -H "Authorization: Bearer $READER" http://127.0.0.1:8080/codes/github.com
 --
 -- A code opens an account, so it is taken from nobody but the service: DMARC has to speak for its domain. And
 -- it is never logged. Whoever asks a service for hundreds of codes in our name is stopped by the limiter.
 local address = require "address"
+local crypto = require "crypto"
 local json = require "json"
 local re = require "re"
 
@@ -87,6 +92,20 @@ local function keep(code, service, message, env, ctx)
 end
 
 return {
+  fetch = function(request, env)
+    local token = request.headers:get "Authorization" or ""
+    if not env.READER or not crypto.equal(token, "Bearer " .. env.READER) then
+      return { status = 401, headers = { ["WWW-Authenticate"] = "Bearer" } }
+    end
+    local key = request.path:match "^/codes/(.+)$"
+    local code = key and env.CODES:get(key)
+    if not code then
+      return { status = 404, body = "There is no code.\n" }
+    end
+    env.CODES:delete(key)
+    return { json = { code = code }, headers = { ["Cache-Control"] = "no-store" } }
+  end,
+
   email = function(message, env, ctx)
     local service = find_service(message, env.SERVICES)
     if not service then

@@ -18,11 +18,15 @@
 --         kv: {LIST: talk}
 --         limiters: {ASKED: {limit: 3, period: 1h}}
 --         send: {EMAIL: {from: [talk@example.com], to: ["*"]}}
+--         url: /talk
 --         limits: {actions: 2000, calls: 200, cpu_soft: 2s, cpu_hard: 5s, wall: 10m}   # for 2,000 members
+--     http: {listen: ["127.0.0.1:8080"]}      # behind a web server that has TLS
 --
 --   variables:  NAME        what the list is called
 --               MODERATOR   sees posts in a member's name that nobody has signed, and those of OPEN
 --               OPEN        if set, posts of others wait for the moderator, too
+--               URL         of this worker, as "https://lists.example.com/talk": then mail programs show a
+--                           button to unsubscribe (RFC 8058)
 --
 -- A post goes on in the list's own name ("Anna via Talk"), with Reply-To its author: in the author's name it
 -- would fail DMARC wherever it arrives. Each member's copy has a return path of its own, talk+bounce-<id>@,
@@ -31,11 +35,14 @@ local address = require "address"
 local crypto = require "crypto"
 local dsn = require "dsn"
 local mime = require "mime"
+local template = require "template"
 
 local HOUR_S = 3600
 local DAY_S = 24 * HOUR_S
 local MEMBERS_AT_ONCE = 100
 local BOUNCES_MAX = 3 -- on different days, within a month
+local TOKEN_BYTES = 15
+local ID_LETTERS = TOKEN_BYTES * 8 / 5
 
 -- What stays of a post's header: neither signatures, which would not hold, nor the way it has come.
 local KEPT = { "Date", "Message-ID", "To", "Cc", "In-Reply-To", "References" }
@@ -50,7 +57,7 @@ local KEPT = { "Date", "Message-ID", "To", "Cc", "In-Reply-To", "References" }
 
 -- Nobody can guess it.
 local function new_token()
-  return crypto.toBase32(crypto.random(15)):lower()
+  return crypto.toBase32(crypto.random(TOKEN_BYTES)):lower()
 end
 
 -- talk+tag@…; the list's own address without a tag.
@@ -196,9 +203,19 @@ local function copy_for_all(list, raw, post)
   })
 end
 
+-- What differs: the ways out, which only this member is told.
+local function ways_out(list, id)
+  local by_mail = ("<mailto:%s>"):format(at_list(list, "leave-" .. id))
+  if not list.env.URL then
+    return ("List-Unsubscribe: %s\r\n"):format(by_mail)
+  end
+  return ("List-Unsubscribe: <%s/leave/%s>,\r\n %s\r\n"):format(list.env.URL, id, by_mail)
+    .. "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+end
+
 local function send_to_member(list, copy, who, id)
-  local unsubscribe = ("List-Unsubscribe: <mailto:%s>\r\n"):format(at_list(list, "leave-" .. id))
-  list.env.EMAIL:send { to = who, returnPath = at_list(list, "bounce-" .. id), raw = unsubscribe .. copy }
+  local raw = ways_out(list, id) .. copy
+  list.env.EMAIL:send { to = who, returnPath = at_list(list, "bounce-" .. id), raw = raw }
 end
 
 -- Whatever ends it half-way, the sender's server comes again: then it goes on after the last members who have
@@ -333,7 +350,30 @@ local function open_list(message, env)
   }
 end
 
+local PAGE = [[
+<!doctype html><meta charset="utf-8"><title>{{name}}</title>
+<p>{{who}} is a member of the list {{name}}.</p>
+<form method="post"><button>Leave it</button></form>
+]]
+
 return {
+  -- The link in a copy of a post. Mail programs POST to it; who follows it is asked, as robots follow links.
+  fetch = function(request, env)
+    local id = request.path:match "/leave/(%w+)$"
+    local who = id and #id == ID_LETTERS and env.LIST:get("id:" .. id)
+    local name = env.NAME or "this list"
+    if not who then
+      return { status = 404, body = "There is no such member.\n" }
+    elseif request.method == "POST" then
+      remove_member({ kv = env.LIST }, who)
+      return ("%s is no member of %s any more.\n"):format(who, name)
+    end
+    return {
+      headers = { ["Content-Type"] = "text/html; charset=utf-8" },
+      body = template.render(PAGE, { name = name, who = who }),
+    }
+  end,
+
   email = function(message, env)
     local list = open_list(message, env)
     local _, tag = address.subaddress(message.to)

@@ -2,12 +2,14 @@
 the head of each script about host.yaml."""
 import email
 import email.policy
+import http.client
 import itertools
+import json
 import re
 import smtplib
 
 import pytest
-from gateway import ROOT, postern, wait_until
+from gateway import PATIENCE_S, ROOT, postern, wait_until
 
 EXAMPLES = ROOT / "scripts/examples"
 SCRIPTS = sorted(path for path in EXAMPLES.glob("*.lua") if not path.stem.endswith("_test"))
@@ -55,7 +57,7 @@ def served(rules, serve, fake_dns):
         fake_dns.records.update(PROVED)
         rules.write("gate.test.yaml", {"domain": "gate.test", **domain})
         rules.write_host(scripts=str(EXAMPLES), workers=workers, auth={"authentication": "off"},
-                         dns={"resolver": fake_dns.resolver, "timeout": "1s"})
+                         dns={"resolver": fake_dns.resolver, "timeout": "1s"}, http={"listen": ["127.0.0.1:0"]})
         return serve(rules)
     return start
 
@@ -84,6 +86,19 @@ def tag_of(address):
     return re.search(r"\+([^@]+)@", address)[1]
 
 
+class Asked:
+    """The answer to a request; `path` is that of a URL of anybody's."""
+
+    def __init__(self, gateway, method, path, **headers):
+        port = next(int(line.rsplit(":", 1)[1]) for line in gateway.out_path.read_text().splitlines()
+                    if line.startswith("listening http "))
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+        connection.request(method, path, b"" if method == "POST" else None, headers)
+        response = connection.getresponse()
+        self.status, self.text = response.status, response.read().decode()
+        connection.close()
+
+
 # --- the mailing list ---
 
 LIST = "talk@gate.test"
@@ -91,8 +106,9 @@ LIST = "talk@gate.test"
 
 @pytest.fixture
 def talk(served):
-    return served({"talk": {"script": "mailinglist.lua", "vars": {"NAME": "Talk", "MODERATOR": "mo@corp.test"},
-                            "kv": {"LIST": "talk"}, "send": {"EMAIL": {"from": [LIST], "to": ["*"]}},
+    return served({"talk": {"script": "mailinglist.lua", "url": "/talk", "kv": {"LIST": "talk"},
+                            "vars": {"NAME": "Talk", "MODERATOR": "mo@corp.test", "URL": "https://lists.gate.test/talk"},
+                            "send": {"EMAIL": {"from": [LIST], "to": ["*"]}},
                             "limiters": {"ASKED": {"limit": 3, "period": "1h"}}}},
                   subaddressing=True, rules=[{"to": "talk@", "worker": "talk"}])
 
@@ -127,9 +143,11 @@ def test_a_list_from_the_first_member_to_a_bounce(talk, destination):
 
     del destination.replies[ben]
     destination.mails.clear()
-    leave = re.search(r"<mailto:([^>?]+)", copy["List-Unsubscribe"])[1]
-    assert write(talk, ben, leave) == ""
-    assert take(destination, ben)[1]["Subject"] == "You have left Talk"
+    link, by_mail = re.fullmatch(r"<https://lists.gate.test([^>]+)>, <mailto:([^>]+)>", copy["List-Unsubscribe"]).groups()
+    assert copy["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert Asked(talk, "GET", link).status == 200 and Asked(talk, "GET", link + "x").status == 404
+    assert "no member" in Asked(talk, "POST", link).text
+    assert write(talk, ben, by_mail) == ""
     assert write(talk, anna, LIST) == ""
     take(destination, anna)
     assert destination.mails == []
@@ -160,3 +178,24 @@ def test_an_anonymous_address_in_both_directions(served, destination):
     assert answer.get_content().splitlines()[0] == "Thanks!"
     assert b"corp.test" not in mail.content.lower() and b"192.0.2.7" not in mail.content
     assert "no such address" in write(gateway, "anna@sender.test", through)
+
+
+# --- one-time codes ---
+
+
+def test_a_code_is_asked_for_once(served, tmp_path):
+    token = tmp_path / "token"
+    token.write_text("sesame")
+    token.chmod(0o600)
+    gateway = served({"codes": {"vars": {"SERVICES": "sender.test"}, "kv": {"CODES": "codes"}, "url": "/codes",
+                                "limiters": {"PER_SERVICE": {"limit": 5, "period": "1h"}},
+                                "secrets": {"READER": {"file": str(token)}}}},
+                     subaddressing=True, rules=[{"to": "codes@", "worker": "codes"}])
+    assert "only the services" in write(gateway, "mallory@else.test", "codes@gate.test", text="Your code: 4711")
+    assert write(gateway, "noreply@sender.test", "codes+anna@gate.test", text="Your code: 4711") == ""
+    path = "/codes/sender.test/anna"
+    assert Asked(gateway, "GET", path).status == 401
+    assert Asked(gateway, "GET", path, Authorization="Bearer guess").status == 401
+    assert json.loads(Asked(gateway, "GET", path, Authorization="Bearer sesame").text) == {"code": "4711"}
+    assert Asked(gateway, "GET", path, Authorization="Bearer sesame").status == 404
+    assert "4711" not in gateway.log()
