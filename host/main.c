@@ -23,8 +23,12 @@ const struct cli_command cli_commands[] = {
     {"run",
      "SCRIPT [MESSAGE.eml] --from ADDRESS --to ADDRESS [--auth dmarc=pass,…] "
      "[--upstream ADDRESS=REPLY]… [--env NAME=VALUE]… [--bind NAME=KIND]… [--spam-score "
-     "SCORE]",
-     "Runs one message through a worker's script and prints what it did as JSON.", cli_run},
+     "SCORE]\n       postern run SCRIPT --scheduled [--cron LINE] [--time TIME] [--env …]… "
+     "[--bind …]…",
+     "Runs one message, or one scheduled time, through a worker's script and prints what "
+     "it "
+     "did as JSON.",
+     cli_run},
     {"test", "[DIR|FILE…] [--filter TEXT] [--scripts DIR] [--junit FILE] [--json FILE]",
      "Runs the *_test.lua files of worker scripts.", cli_test},
     {"new", "worker NAME [DIR]", "Writes a worker's script to begin with, and its test.",

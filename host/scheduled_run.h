@@ -8,9 +8,10 @@ struct scheduled_run {
     const struct config_worker *worker; /* of that snapshot */
     struct str cron;                    /* the line of its `cron:` */
     uint64_t due_ms;                    /* the time, since 1970 */
-    struct trail *trail;                /* as event_run's; may be NULL */
 };
 
+/* What the script is told, in the arena. */
+struct worker_event scheduled_event(struct str cron, uint64_t due_ms, struct arena *arena);
 /* As event_run. */
 int scheduled_run(struct router *router, const struct scheduled_run *what,
                   struct arena *arena, struct worker_outcome *outcome);

@@ -1,36 +1,66 @@
-/* `postern run`: one message through one script, nothing leaves; what it did is printed as JSON. */
+/* `postern run`: one message, or one time of a schedule, through one script, nothing leaves; what it did is printed as
+ * JSON. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "host.h"
+#include "scheduled_run.h"
 
 #include "base/loop.h"
 #include "base/table.h"
 #include "cli/cli.h"
 #include "cli/json.h"
 #include "cli/run_trial.h"
+#include "cli/when.h"
 
 #define MESSAGE_BYTES_MAX ((size_t)256 * 1024 * 1024)
 #define LIST_MAX          32
 #define LIMIT             1000000
 #define LIMIT_MS          1000
+#define MINUTE_MS         60000
 #define EXIT_MISTAKE      2
 
 struct asked {
     const char *script, *file, *from, *to, *auth, *spam_score;
+    const char *scheduled, *cron, *time; /* --scheduled: not NULL */
     const char *upstreams[LIST_MAX], *variables[LIST_MAX], *bindings[LIST_MAX];
     size_t upstream_count, variable_count, binding_count;
 };
 
+/* What is to be tried. */
+struct errand {
+    struct trial trial;
+    bool is_scheduled;
+    struct str cron;
+    uint64_t due_ms;
+};
+
+static enum worker_result run_scheduled(struct errand *errand)
+{
+    struct worker_outcome outcome;
+    struct arena *arena = errand->trial.message->arena;
+    const struct worker_event event = scheduled_event(errand->cron, errand->due_ms, arena);
+    cli_json_print(trial_run_event(&errand->trial, &event, &outcome));
+    return outcome.result;
+}
+
+static enum worker_result run_email(struct trial *trial)
+{
+    enum worker_result result;
+    cli_json_print(trial_run(trial, &result));
+    return result;
+}
+
 static int run(void *arg)
 {
-    struct trial *trial = arg;
-    enum worker_result result;
+    struct errand *errand = arg;
+    struct trial *trial = &errand->trial;
     status_log_level(STR("off"));
     config_start_workers(trial->config, NULL, NULL);
     trial->bindings = bindings_open(1);
-    cli_json_print(trial_run(trial, &result));
+    enum worker_result result =
+        errand->is_scheduled ? run_scheduled(errand) : run_email(trial);
     worker_stop_all();
     bindings_close(trial->bindings);
     return result == WORKER_OK || result == WORKER_REJECTED ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -87,7 +117,8 @@ static int set_environment(const struct asked *asked, struct trial *trial, struc
 
 static int read_message(const struct asked *asked, struct message *message, struct err *err)
 {
-    int result = cli_read_message(asked->file, MESSAGE_BYTES_MAX, message, err);
+    int result =
+        cli_read_message(asked->file ? asked->file : "-", MESSAGE_BYTES_MAX, message, err);
     message->client.helo = STR("localhost");
     net_address_parse(STR("127.0.0.1"), 0, &message->client.address);
     return result;
@@ -102,20 +133,47 @@ static int read_spam_score(const char *text, double *score, struct err *err)
     return err_set(err, -EINVAL, "--spam-score \"%s\" is not a number from 0 to 5", text);
 }
 
-static int read_trial(const struct asked *asked, struct trial *trial, struct err *err)
+static int read_upstreams(const struct asked *asked, struct trial *trial, struct err *err)
 {
-    struct message *message = trial->message;
-    if (set_environment(asked, trial, err) < 0 || read_message(asked, message, err) < 0 ||
-        trial_read_envelope(trial, str_of(asked->from), str_of(asked->to), err) < 0 ||
-        read_spam_score(asked->spam_score, &trial->spam_score, err) < 0 ||
-        (asked->auth && trial_read_auth(trial, str_of(asked->auth), err) < 0))
-        return err->code;
     trial->upstreams =
-        arena_array(message->arena, struct trial_upstream, asked->upstream_count);
+        arena_array(trial->message->arena, struct trial_upstream, asked->upstream_count);
     for (size_t i = 0; i < asked->upstream_count; i++)
         if (trial_read_upstream(trial, str_of(asked->upstreams[i]), err) < 0)
             return err->code;
     return 0;
+}
+
+static int read_email(const struct asked *asked, struct trial *trial, struct err *err)
+{
+    if (read_message(asked, trial->message, err) < 0 ||
+        trial_read_envelope(trial, str_of(asked->from), str_of(asked->to), err) < 0 ||
+        read_spam_score(asked->spam_score, &trial->spam_score, err) < 0 ||
+        (asked->auth && trial_read_auth(trial, str_of(asked->auth), err) < 0))
+        return err->code;
+    return 0;
+}
+
+static int read_schedule(const struct asked *asked, struct errand *errand, struct err *err)
+{
+    struct cron cron;
+    errand->is_scheduled = true;
+    errand->cron = str_of(asked->cron ? asked->cron : "* * * * *");
+    errand->due_ms = unix_now_ms() / MINUTE_MS * MINUTE_MS;
+    if (cron_parse(errand->cron, &cron, err) < 0)
+        return err_prefix(err, "--cron \"%s\"", asked->cron);
+    if (asked->time && !when_read(asked->time, &errand->due_ms))
+        return err_set(err, -EINVAL, "--time \"%s\" is not a time; one is 2026-11-22T07:00",
+                       asked->time);
+    return 0;
+}
+
+static int read_errand(const struct asked *asked, struct errand *errand, struct err *err)
+{
+    struct trial *trial = &errand->trial;
+    if (set_environment(asked, trial, err) < 0 || read_upstreams(asked, trial, err) < 0)
+        return err->code;
+    return asked->scheduled ? read_schedule(asked, errand, err)
+                            : read_email(asked, trial, err);
 }
 
 static int try_script(const struct asked *asked)
@@ -124,19 +182,36 @@ static int try_script(const struct asked *asked)
     struct err err = {0};
     struct problem_list problems;
     problem_list_open(&problems);
-    struct trial trial = {.message = message_new(),
-                          .config = config_load_script(asked->script, NULL, &problems)};
+    struct errand errand = {
+        .trial = {.message = message_new(),
+                  .config = config_load_script(asked->script, NULL, &problems)}};
     host_print_problems(&problems);
-    if (trial.config && read_trial(asked, &trial, &err) < 0) {
+    if (errand.trial.config && read_errand(asked, &errand, &err) < 0) {
         fprintf(stderr, "postern run: %s\n", err.text);
         exit_code = EXIT_MISTAKE;
-    } else if (trial.config) {
-        exit_code = loop_run_task("run", run, &trial);
+    } else if (errand.trial.config) {
+        exit_code = loop_run_task("run", run, &errand);
     }
-    config_release(trial.config);
-    message_release(trial.message);
+    config_release(errand.trial.config);
+    message_release(errand.trial.message);
     problem_list_close(&problems);
     return exit_code;
+}
+
+/* Of what is given, what does not go together; NULL: nothing. */
+static const char *find_mistake(const struct asked *asked)
+{
+    bool has_message =
+        asked->file || asked->from || asked->to || asked->auth || asked->spam_score;
+    if (!asked->script)
+        return "SCRIPT is needed";
+    if (asked->scheduled && has_message)
+        return "--scheduled goes without MESSAGE, --from, --to, --auth and --spam-score";
+    if (!asked->scheduled && (asked->cron || asked->time))
+        return "--cron and --time are for --scheduled";
+    if (!asked->scheduled && (!asked->from || !asked->to))
+        return "--from and --to are needed, or --scheduled";
+    return NULL;
 }
 
 static void print_more_help(void)
@@ -151,6 +226,9 @@ static void print_more_help(void)
         "\n\nAn upstream is whoever takes what the worker forwards or replies; each answers"
         "\n\"250 2.0.0 captured\" unless --upstream says another reply for its address."
         "\n\nWhat the worker leaves in KV is printed as `kv`."
+        "\n\nWith --scheduled the worker's `scheduled` handler runs, once, as if the time "
+        "had come:"
+        "\nnow, or --time."
         "\n\nExit code: 0 the worker decided (accepted or refused the message), 1 it "
         "failed or"
         "\ndoes not load, 2 a mistake in the arguments.");
@@ -158,7 +236,7 @@ static void print_more_help(void)
 
 int cli_run(const struct cli_command *command, int argc, char **argv)
 {
-    const char *positional[2] = {NULL, "-"};
+    const char *positional[2] = {NULL, NULL};
     struct asked asked = {0};
     const struct cli_flag flags[] = {
         {"--from", "ADDRESS", "the envelope sender; \"\" is the null sender", &asked.from},
@@ -166,6 +244,11 @@ int cli_run(const struct cli_command *command, int argc, char **argv)
         {"--auth", "CHECK=RESULT,…",
          "what was verified: dmarc=pass,spf=fail,dkim=,arc=", &asked.auth},
         {"--spam-score", "SCORE", "message.spamScore, 0 to 5", &asked.spam_score},
+        {"--scheduled", NULL, "a time of its cron has come, in place of a message",
+         &asked.scheduled},
+        {"--cron", "LINE", "event.cron, with --scheduled: \"0 7 * * *\"", &asked.cron},
+        {"--time", "TIME", "event.scheduledTime, with --scheduled: 2026-11-22T07:00 (UTC)",
+         &asked.time},
         {"--env", "NAME=VALUE", "a variable in env; repeatable", asked.variables},
         {"--bind", "NAME=KIND",
          "a binding in env: KIND is kv (empty at first), send, limiter or fetch (nobody "
@@ -189,14 +272,14 @@ int cli_run(const struct cli_command *command, int argc, char **argv)
     int exit_code;
     if (cli_arguments_read(command, &arguments, argc, argv, &exit_code) < 0)
         return exit_code;
-    if (!positional[0] || !asked.from || !asked.to) {
-        fprintf(stderr,
-                "postern run: SCRIPT, --from and --to are needed\nusage: postern %s %s\n",
-                command->name, command->usage);
-        return EXIT_MISTAKE;
-    }
     asked.script = positional[0];
     asked.file = positional[1];
+    const char *mistake = find_mistake(&asked);
+    if (mistake) {
+        fprintf(stderr, "postern run: %s\nusage: postern %s %s\n", mistake, command->name,
+                command->usage);
+        return EXIT_MISTAKE;
+    }
     asked.upstream_count = lists[0].count;
     asked.variable_count = lists[1].count;
     asked.binding_count = lists[2].count;

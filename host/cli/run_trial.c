@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "event_run.h"
 #include "route.h"
 
 #include "base/task.h"
@@ -168,37 +169,60 @@ static json_t *log_of(const struct trail *trail)
     return lines;
 }
 
-static json_t *report_of(const struct captured *captured, const struct passage *passage,
-                         const struct worker_outcome *outcome, const struct reply *reply)
+/* What any run has. */
+static void tell_run(const struct captured *captured, const struct trail *trail,
+                     const struct worker_outcome *outcome, json_t *report)
 {
-    json_t *report =
-        json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "outcome",
-                  worker_result_name(outcome->result), "forwards", captured->forwards,
-                  "replies", captured->replies, "sends", captured->sends, "fetches",
-                  captured->web.fetches, "log", log_of(passage->trail), "smtpReply",
-                  json_reply(reply), "cpuUs", (json_int_t)outcome->cpu_us);
-    if (outcome->result == WORKER_REJECTED)
-        json_object_set_new(report, "rejectReason", cli_json_bytes(outcome->text));
-    else if (outcome->result != WORKER_OK)
-        json_object_set_new(report, "error", cli_json_bytes(outcome->text));
     const struct trial *trial = captured->trial;
+    json_object_set_new(report, "sends", captured->sends);
+    json_object_set_new(report, "fetches", captured->web.fetches);
+    json_object_set_new(report, "log", log_of(trail));
+    json_object_set_new(report, "cpuUs", json_integer((json_int_t)outcome->cpu_us));
+    if (outcome->result != WORKER_OK && outcome->result != WORKER_REJECTED)
+        json_object_set_new(report, "error", cli_json_bytes(outcome->text));
     json_object_set_new(report, "kv",
                         trial_kv(trial->worker, trial->bindings, trial->message->arena));
     if (outcome->traceback.length)
         json_object_set_new(report, "traceback", cli_json_bytes(outcome->traceback));
+}
+
+static json_t *report_of(const struct captured *captured, const struct passage *passage,
+                         const struct worker_outcome *outcome, const struct reply *reply)
+{
+    json_t *report = json_pack(
+        "{s:s, s:o, s:o, s:o}", "outcome", worker_result_name(outcome->result), "smtpReply",
+        json_reply(reply), "forwards", captured->forwards, "replies", captured->replies);
+    if (outcome->result == WORKER_REJECTED)
+        json_object_set_new(report, "rejectReason", cli_json_bytes(outcome->text));
+    tell_run(captured, passage->trail, outcome, report);
     return report;
+}
+
+/* --- the trial --- */
+
+static void begin(struct trial *trial, struct captured *captured, struct router *router)
+{
+    *captured = (struct captured){
+        trial, json_array(), json_array(), json_array(), {trial->web, json_array(), 0}};
+    *router = (struct router){.config = trial->config,
+                              .delivery = delivery_open_capture(capture, captured),
+                              .bindings = trial->bindings,
+                              .is_reply_unchecked = !trial->is_verified,
+                              .is_trial = true};
+    bindings_set_fetch(trial->bindings, trial_fetch, &captured->web);
+}
+
+static void end(const struct trial *trial, const struct router *router)
+{
+    bindings_set_fetch(trial->bindings, NULL, NULL);
+    delivery_close(router->delivery);
 }
 
 json_t *trial_run(struct trial *trial, enum worker_result *result)
 {
-    struct captured captured = {
-        trial, json_array(), json_array(), json_array(), {trial->web, json_array(), 0}};
-    struct router router = {.config = trial->config,
-                            .delivery = delivery_open_capture(capture, &captured),
-                            .bindings = trial->bindings,
-                            .is_reply_unchecked = !trial->is_verified,
-                            .is_trial = true};
-    bindings_set_fetch(trial->bindings, trial_fetch, &captured.web);
+    struct captured captured;
+    struct router router;
+    begin(trial, &captured, &router);
     struct passage *passage = passage_new(&router, trial->message);
     route_verify_message(passage);
     trial->verdict.spam_score = trial->spam_score;
@@ -217,7 +241,31 @@ json_t *trial_run(struct trial *trial, enum worker_result *result)
     *result = ended.result;
     json_t *report = report_of(&captured, passage, &ended, &reply);
     passage_release(passage);
-    bindings_set_fetch(trial->bindings, NULL, NULL);
-    delivery_close(router.delivery);
+    end(trial, &router);
+    return report;
+}
+
+json_t *trial_run_event(struct trial *trial, const struct worker_event *event,
+                        struct worker_outcome *outcome)
+{
+    struct captured captured;
+    struct router router;
+    begin(trial, &captured, &router);
+    struct arena *arena = trial->message->arena;
+    const struct event_run what = {.router = &router,
+                                   .config = trial->config,
+                                   .worker = trial->worker,
+                                   .event = *event,
+                                   .trail = trail_new(arena, trial->message->id)};
+    size_t references = trial->config->references;
+    if (event_run(&what, arena, outcome) < 0)
+        outcome->result = WORKER_CRASHED;
+    while (trial->config->references > references) /* waitUntil functions */
+        task_sleep(POLL_MS);
+    json_t *report = json_pack("{s:s}", "outcome", worker_result_name(outcome->result));
+    tell_run(&captured, what.trail, outcome, report);
+    json_decref(captured.forwards);
+    json_decref(captured.replies);
+    end(trial, &router);
     return report;
 }

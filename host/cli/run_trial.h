@@ -1,4 +1,4 @@
-/* A trial: one message through one worker as in service, but that nothing leaves. What the worker sends is
+/* A trial: one message through one worker, or another event of it, as in service, but that nothing leaves. What the worker sends is
  * captured and answered as the trial says; what was verified about the message is what the trial says. The
  * rest is the real thing: isolate, bindings, the host's rules for what a script asks. */
 #pragma once
@@ -79,3 +79,7 @@ int trial_fetch(void *arg, const struct binding *binding,
  *     sends: [{ to, raw, upstream? }], fetches: [{ binding, method, url, headers, body }], log: [{ level, text }], kv: what trial_kv says afterwards }
  * where `upstream` is what the trial has one say. */
 json_t *trial_run(struct trial *trial, enum worker_result *result);
+/* The same for another handler, with an empty message in the trial: { outcome, error?, traceback?, cpuUs, sends, fetches, log, kv };
+ * what the handler returned is the outcome's, whose texts last as long as the message. */
+json_t *trial_run_event(struct trial *trial, const struct worker_event *event,
+                        struct worker_outcome *outcome);

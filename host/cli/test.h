@@ -2,7 +2,7 @@
  *
  *     test.c          the command: which files, the totals, the exit code
  *     test_session.c  one file of tests in an isolate of its own, one message to it for each test
- *     test_email.c    what a test asks: a message through the worker under test
+ *     test_email.c    what a test asks: a message or a time through the worker under test
  *     test_report.c   TAP, JUnit, JSON
  *     lua/test/       the other side: describe, it, assert, fake, load_worker */
 #pragma once
@@ -66,9 +66,10 @@ struct test_workers {
 
 void test_workers_open(struct test_workers *workers, const char *folder,
                        const char *scripts);
-/* The answer to { ask = "email", … } (lua/test/worker.lua), as JSON in the arena; or negative errno. */
-int test_workers_email(struct test_workers *workers, json_t *question, struct str raw,
-                       struct arena *arena, struct str *answer, struct err *err);
+/* The answer to { ask = "email", … } or another question of lua/test/worker.lua, as JSON in the arena; or negative
+ * errno. */
+int test_workers_ask(struct test_workers *workers, json_t *question, struct str raw,
+                     struct arena *arena, struct str *answer, struct err *err);
 /* In a task. */
 void test_workers_close(struct test_workers *workers);
 

@@ -1,6 +1,8 @@
-/* What a test asks for: a message through the worker beside it, as a trial (run_trial.h). */
+/* What a test asks for: a message, or a time of a schedule, through the worker beside it, as a trial (run_trial.h). */
 #include <errno.h>
 #include <stdlib.h>
+
+#include "scheduled_run.h"
 
 #include "base/mem.h"
 #include "base/task.h"
@@ -249,6 +251,7 @@ static int read_trial(struct trial *trial, const json_t *question, struct str ra
 
 struct job {
     struct trial *trial;
+    const struct worker_event *event; /* NULL: a message */
     json_t *report;
 };
 
@@ -256,14 +259,17 @@ static int run_job(void *arg)
 {
     struct job *job = arg;
     enum worker_result result;
-    job->report = trial_run(job->trial, &result);
+    struct worker_outcome outcome;
+    job->report = job->event ? trial_run_event(job->trial, job->event, &outcome)
+                             : trial_run(job->trial, &result);
     return 0;
 }
 
 /* In a task of its own: whatever happens to the test meanwhile, the trial comes to its end. */
-static struct str run_to_end(struct trial *trial, struct arena *arena)
+static struct str run_to_end(struct trial *trial, const struct worker_event *event,
+                             struct arena *arena)
 {
-    struct job job = {.trial = trial};
+    struct job job = {.trial = trial, .event = event};
     task_join(task_start("trial", run_job, &job));
     char *text = json_dumps(job.report, JSON_COMPACT);
     json_decref(job.report);
@@ -272,8 +278,33 @@ static struct str run_to_end(struct trial *trial, struct arena *arena)
     return answer;
 }
 
-int test_workers_email(struct test_workers *workers, json_t *question, struct str raw,
-                       struct arena *arena, struct str *answer, struct err *err)
+static int try_email(struct trial *trial, const json_t *question, struct str raw,
+                     struct arena *arena, struct str *answer, struct err *err)
+{
+    int result = read_trial(trial, question, raw, err);
+    if (result == 0)
+        *answer = run_to_end(trial, NULL, arena);
+    return result;
+}
+
+static int try_scheduled(struct trial *trial, const json_t *question, struct arena *arena,
+                         struct str *answer, struct err *err)
+{
+    struct cron cron;
+    struct str line = text_of(question, "cron");
+    if (cron_parse(line, &cron, err) < 0)
+        return err_prefix(err, "worker:scheduled: cron \"%.*s\"", STR_ARG(line));
+    double time_ms = json_number_value(json_object_get(question, "scheduledTime"));
+    trial->web = json_object_get(question, "web");
+    if (read_upstreams(trial, json_object_get(question, "upstreams"), err) < 0)
+        return err->code;
+    const struct worker_event event = scheduled_event(line, (uint64_t)time_ms, arena);
+    *answer = run_to_end(trial, &event, arena);
+    return 0;
+}
+
+int test_workers_ask(struct test_workers *workers, json_t *question, struct str raw,
+                     struct arena *arena, struct str *answer, struct err *err)
 {
     double now_s = json_number_value(json_object_get(question, "now"));
     struct tested *tested = find_tested(workers, question, arena, err);
@@ -284,11 +315,11 @@ int test_workers_email(struct test_workers *workers, json_t *question, struct st
                           .worker = tested->worker,
                           .bindings = workers->bindings,
                           .message = message_new()};
-    int result = read_trial(&trial, question, raw, err);
+    int result = fill_namespaces(workers, json_object_get(question, "namespaces"), err);
     if (result == 0)
-        result = fill_namespaces(workers, json_object_get(question, "namespaces"), err);
-    if (result == 0)
-        *answer = run_to_end(&trial, arena);
+        result = str_equal(text_of(question, "ask"), STR("scheduled"))
+                     ? try_scheduled(&trial, question, arena, answer, err)
+                     : try_email(&trial, question, raw, arena, answer, err);
     message_release(trial.message);
     return result;
 }

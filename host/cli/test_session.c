@@ -55,7 +55,7 @@ static int answer(struct session *session, struct str text, struct arena *arena,
         *answer = STR("true");
         result = 0;
     } else if (asks) {
-        result = test_workers_email(&session->workers, question, rest, arena, answer, err);
+        result = test_workers_ask(&session->workers, question, rest, arena, answer, err);
     } else {
         err_set(err, -EINVAL, "the question is not understood");
     }

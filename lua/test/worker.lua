@@ -1,4 +1,4 @@
--- load_worker(name): the script NAME.lua beside the test, to be given messages.
+-- load_worker(name): the script NAME.lua beside the test, to be given messages and times.
 local fake = require "test.fake"
 local host = require "test.host"
 local mime = require "mime"
@@ -60,21 +60,36 @@ local function parts_of(env)
   return texts_by_name(variables), bindings, next(namespaces) and namespaces, next(web) and web
 end
 
-local function check_options(options)
+-- Errors are raised at the line of the test.
+local function check_options(method, options)
   if type(options) ~= "table" then
-    error("worker:email: the options must be a table, got " .. type(options), 3)
+    error(("worker:%s: the options must be a table, got %s"):format(method, type(options)), 3)
   end
   for name, value in pairs(options) do
     if name ~= "env" and name ~= "upstream" then
-      error(("worker:email: unknown option '%s'; there are env and upstream"):format(tostring(name)), 3)
+      error(("worker:%s: unknown option '%s'; there are env and upstream"):format(method, tostring(name)), 3)
     elseif type(value) ~= "table" then
-      error(("worker:email: %s must be a table, got %s"):format(name, type(value)), 3)
+      error(("worker:%s: %s must be a table, got %s"):format(method, name, type(value)), 3)
     end
   end
 end
 
+-- Adds what every question has.
+local function question_of(worker, options, question)
+  local variables, bindings, namespaces, web = parts_of(options.env)
+  question.worker = worker.name
+  question.now = fake.clock()
+  question.env = variables
+  question.bindings = bindings
+  question.namespaces = namespaces or nil
+  question.web = web or nil
+  question.upstreams = pairs_as_texts(options.upstream)
+  return question
+end
+
+-- `message` is nil where there was none.
 local function result_of(report, message)
-  for _, list in ipairs { report.forwards, report.replies, report.sends } do
+  for _, list in ipairs { report.sends, report.forwards, report.replies } do
     for _, sent in ipairs(list) do
       sent.raw = sent.raw or message.raw -- a forward that changes nothing
       setmetatable(sent, Sent)
@@ -105,31 +120,52 @@ end
 -- { outcome, forwards, replies, sends, fetches, rejectReason, logs, reply, error, traceback, kv }.
 function Worker:email(message, options)
   options = options or {}
-  check_options(options)
+  check_options("email", options)
   if type(message) ~= "table" or not message.raw then
     error("worker:email: the message is what fake.message{ … } makes", 2)
   end
-  local variables, bindings, namespaces, web = parts_of(options.env)
-  local report = host.ask({
+  local question = question_of(self, options, {
     ask = "email",
-    worker = self.name,
-    now = fake.clock(),
-    env = variables,
-    bindings = bindings,
-    namespaces = namespaces or nil,
-    web = web or nil,
-    upstreams = pairs_as_texts(options.upstream),
     from = message.from,
     to = message.to,
     auth = table.concat(pairs_as_texts(message.auth), ","),
     spamScore = message.spamScore,
     captures = texts_by_name(message.captures),
     client = texts_by_name(message.client),
-  }, message.raw)
+  })
+  local report = host.ask(question, message.raw)
   if report.outcome == "broken" then
     error(report.error, 2)
   end
   return result_of(report, message)
+end
+
+local event_kinds = { cron = "string", scheduledTime = "number" }
+
+-- The same for a time of its `cron:`, { cron, scheduledTime }; returns what email() does, without what only a
+-- message brings about.
+function Worker:scheduled(event, options)
+  options, event = options or {}, event or {}
+  check_options("scheduled", options)
+  if type(event) ~= "table" then
+    error("worker:scheduled: the event must be a table { cron, scheduledTime }, got " .. type(event), 2)
+  end
+  for name, value in pairs(event) do
+    if type(value) ~= event_kinds[name] then
+      error(("worker:scheduled: the event has cron, a string, and scheduledTime, a number; got %s, a %s"):format(
+        tostring(name), type(value)), 2)
+    end
+  end
+  local now_ms = (fake.clock() or os.time()) * 1000
+  local report = host.ask(question_of(self, options, {
+    ask = "scheduled",
+    cron = event.cron or "* * * * *",
+    scheduledTime = event.scheduledTime or now_ms - now_ms % 60000,
+  }))
+  if report.outcome == "broken" then
+    error(report.error, 2)
+  end
+  return result_of(report)
 end
 
 return function(name)

@@ -37,6 +37,12 @@ local WorkerUnderTest = {}
 ---@return EmailResult
 function WorkerUnderTest:email(message, options) end
 
+---A time of its `cron:` has come: the same, for its `scheduled` handler.
+---@param event? { cron?: string, scheduledTime?: integer } Any minute's line, and the present minute, where nothing is said.
+---@param options? EmailOptions
+---@return ScheduledResult
+function WorkerUnderTest:scheduled(event, options) end
+
 ---@class EmailOptions
 ---@field env? table<string, string|number|boolean|FakeBinding> The worker's variables and bindings.
 ---@field upstream? table<string, string> What the next hop of an address says: "550 5.1.1 gone".
@@ -53,6 +59,17 @@ function WorkerUnderTest:email(message, options) end
 ---@field traceback? string
 ---@field logs { level: string, text: string }[]
 ---@field kv table<string, table<string, string>> What is in each KV namespace now: result.kv.TICKETS["17"].
+---@field cpuUs number
+
+---As that of a message.
+---@class ScheduledResult
+---@field outcome "ok"|"exception"|"exceededCpu"|"exceededMemory"|"exceededWallTime"|"crashed"
+---@field sends TestSent[]
+---@field fetches TestFetch[]
+---@field error? string
+---@field traceback? string
+---@field logs { level: string, text: string }[]
+---@field kv table<string, table<string, string>>
 ---@field cpuUs number
 
 ---@class TestFetch
