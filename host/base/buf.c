@@ -62,6 +62,22 @@ int buf_append(struct buf *buf, struct str bytes)
     return 0;
 }
 
+int buf_append_number(struct buf *buf, long long number)
+{
+    char text[sizeof "-9223372036854775808"];
+    size_t at = sizeof text;
+    bool is_negative = number < 0;
+    unsigned long long rest =
+        is_negative ? -(unsigned long long)number : (unsigned long long)number;
+    do {
+        text[--at] = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest);
+    if (is_negative)
+        text[--at] = '-';
+    return buf_append(buf, (struct str){text + at, sizeof text - at});
+}
+
 /* Room for `length` bytes and the NUL that printf ends with, which is no content. */
 static char *reserve_text(struct buf *buf, size_t length)
 {

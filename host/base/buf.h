@@ -22,8 +22,10 @@ void buf_free(struct buf *buf);
 /* The bytes not yet consumed: valid until the next call that changes the buffer. */
 struct str buf_view(const struct buf *buf);
 
-/* Both return 0, or -ENOBUFS past the ceiling with nothing changed. */
+/* All return 0, or -ENOBUFS past the ceiling with nothing changed. */
 int buf_append(struct buf *buf, struct str bytes);
+/* In decimal. */
+int buf_append_number(struct buf *buf, long long number);
 int buf_printf(struct buf *buf, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -96,6 +96,16 @@ static size_t wire_length(struct str line, size_t room)
     return room;
 }
 
+static int write_line(const struct reply *reply, bool is_last, struct str piece,
+                      struct buf *out)
+{
+    int failed = buf_append_number(out, reply->code);
+    failed |= buf_append(out, is_last ? STR(" ") : STR("-"));
+    if (reply->enhanced[0] != '\0')
+        failed |= buf_append(out, str_of(reply->enhanced)) | buf_append(out, STR(" "));
+    return failed | buf_append(out, piece) | buf_append(out, STR("\r\n"));
+}
+
 int reply_write(const struct reply *reply, struct buf *out)
 {
     bool has_enhanced = reply->enhanced[0] != '\0';
@@ -112,10 +122,8 @@ int reply_write(const struct reply *reply, struct buf *out)
             taken++;
         is_last = piece.length == rest.length;
         rest = str_from(rest, taken);
-        int result = buf_printf(out, "%03d%c%s%s%.*s\r\n", reply->code, is_last ? ' ' : '-',
-                                reply->enhanced, has_enhanced ? " " : "", STR_ARG(piece));
-        if (result < 0)
-            return result;
+        if (write_line(reply, is_last, piece, out) < 0)
+            return -ENOBUFS;
     }
     return 0;
 }

@@ -1,5 +1,6 @@
 /* Buffers: appending, consuming, ceilings. */
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "test.h"
@@ -36,6 +37,32 @@ static void bytes_are_appended_and_consumed(void **state)
     buf_free(&buf);
     assert_int_equal(buf.capacity, 0);
     assert_int_equal(buf.ceiling, 1000);
+}
+
+static void numbers_are_decimal(void **state)
+{
+    (void)state;
+    static const struct {
+        long long number;
+        const char *text;
+    } cases[] = {{0, "0"},
+                 {7, "7"},
+                 {-1, "-1"},
+                 {1050, "1050"},
+                 {LLONG_MAX, "9223372036854775807"},
+                 {LLONG_MIN, "-9223372036854775808"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buf buf;
+        buf_init(&buf, 20);
+        assert_int_equal(buf_append_number(&buf, cases[i].number), 0);
+        assert_holds(&buf, cases[i].text);
+        buf_free(&buf);
+    }
+    struct buf small;
+    buf_init(&small, 2);
+    assert_int_equal(buf_append_number(&small, 100), -ENOBUFS);
+    assert_holds(&small, "");
+    buf_free(&small);
 }
 
 static void a_full_buffer_takes_nothing_and_keeps_all(void **state)
@@ -112,6 +139,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_are_appended_and_consumed),
+        cmocka_unit_test(numbers_are_decimal),
         cmocka_unit_test(a_full_buffer_takes_nothing_and_keeps_all),
         cmocka_unit_test(printf_fits_to_the_last_byte),
         cmocka_unit_test(reserved_room_is_counted_when_used),
