@@ -18,6 +18,9 @@ PAGES = [ROOT / "README.md", ROOT / "scripts/examples/README.md", *sorted((ROOT 
 TESTS = ROOT / "tests/docs"
 FENCE = re.compile(r"(?:<!-- ([^\n]*) -->\n)?```(\w*)\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
 HOST = "name: mx.example.com\npostmaster: admin@corp.test\nscripts: ../scripts\n"
+NOTHING_TO_SHOW = """local function nothing() end
+return { email = nothing, scheduled = nothing, queue = nothing, fetch = nothing }
+"""
 
 
 class Block:
@@ -70,8 +73,8 @@ def lay_out(page, folder):
         if block.file:
             (folder / block.file).parent.mkdir(parents=True, exist_ok=True)
             (folder / block.file).write_text(block.code)
-    for test in (TESTS / page.stem).glob("*_test.lua"):
-        shutil.copy(test, folder / "scripts")
+    for path in (TESTS / page.stem).glob("*.lua"):
+        shutil.copy(path, folder / "scripts")
     add_missing_workers(folder, *(folder / "rules").iterdir())
     return folder
 
@@ -83,7 +86,7 @@ def add_missing_workers(folder, *files):
         for name in set(re.findall(r"\bworker: ([\w-]+)", text)) | set(workers_of_host(text)):
             script = folder / f"scripts/{name}.lua"
             if not script.exists():
-                script.write_text("return { email = function() end }\n")
+                script.write_text(NOTHING_TO_SHOW)
 
 
 def workers_of_host(text):
@@ -101,6 +104,9 @@ def write_part(block, folder):
     keys = set(re.findall(r"^(\w+):", block.code, re.MULTILINE))
     head = "".join(line + "\n" for line in head.splitlines() if line.split(":")[0] not in keys)
     (folder / block.part_of).write_text(head + block.code)
+    for other in blocks_of(block.page):
+        if other.file and other.file.startswith("scripts/") and not other.file.endswith("_test.lua"):
+            (folder / other.file).write_text(other.code)
     add_missing_workers(folder, *rules.iterdir())
     return rules
 

@@ -1,4 +1,5 @@
 """What README and docs/ say is so: every block of code there is run as it stands, and every page leads somewhere."""
+import hmac
 import json
 import os
 import pathlib
@@ -6,6 +7,9 @@ import re
 import shutil
 import subprocess
 import textwrap
+import types
+import urllib.error
+import urllib.request
 
 import pytest
 from documents import ALL, HOST, PAGES, TESTS, add_missing_workers, blocks_of, cells, commands_of, is_like, lay_out, write_part
@@ -186,6 +190,35 @@ def test_replay_prints_what_is_shown(rules, serve, destination):
     wait_until(lambda: [line for line in replayed() if line.endswith(" same")], "a message that is kept")
     rules.script("desk", 'return { email = function(message) message:setReject("closed") end }')
     assert re.sub(r"^\w+", "ID", shown).strip() in replayed()
+
+
+def ask(url, body, signature):
+    request = urllib.request.Request(url, data=body, headers={"X-Signature": signature})
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as problem:
+        return problem.code, problem.read()
+
+
+def test_the_worker_of_the_guide_answers_over_http(tmp_path, monkeypatch):
+    part, = [block for block in ALL if block.part_of and "url: /hooks/builds" in block.code]
+    folder = write_part(part, tmp_path)
+    text = (folder / "host.yaml").read_text().replace("http: {", "http: {dev_listen: '127.0.0.1:0', ")
+    (folder / "host.yaml").write_text(text + "dev_listen: 127.0.0.1:0\n")
+    (folder / "example.com.yaml").write_text("domain: example.com\nrules: []\n")
+    monkeypatch.setenv("TOKEN", "secret")
+    gateway = Gateway(types.SimpleNamespace(folder=folder, host={"listen": [None]}), "dev")
+    try:
+        address, = re.findall(r"^listening http (\S+)$", gateway.out_path.read_text(), re.MULTILINE)
+        body = json.dumps({"name": "postern", "result": "ok", "url": "https://builds.example.com/17"}).encode()
+        signature = hmac.new(b"secret", body, "sha256").hexdigest()
+        assert ask(f"http://{address}/hooks/builds", body, "wrong") == (403, b"who are you?\n")
+        assert ask(f"http://{address}/hooks/builds/17", body, signature) == (200, b'{"ok":true}')
+        assert ask(f"http://{address}/elsewhere", body, signature)[0] == 404
+        assert ask(f"http://{address}/hooks/builds", body[:-1], hmac.new(b"secret", body[:-1], "sha256").hexdigest())[0] == 500
+    finally:
+        gateway.stop()
 
 
 # --- README, whose steps are indented ---
