@@ -14,6 +14,7 @@
 struct durable {
     struct router *router;
     struct task *purger;
+    struct task_signal purge_now;
     uint32_t bounces_per_minute; /* of router->bounces */
 };
 
@@ -38,22 +39,25 @@ static int purge_kept(const struct router *router)
     return store_kept_purge(router->store, keep_ms ? before(keep_ms) : UINT64_MAX);
 }
 
-/* What is old enough to go. */
+static void tell_purged(struct str what, int result)
+{
+    if (result < 0)
+        report(NULL, what, str_of(strerror(-result)));
+}
+
+/* What is old enough to go; looked at after each change of the configuration too. */
 static int purge(void *arg)
 {
     struct durable *durable = arg;
     for (;;) {
         const struct router *router = durable->router;
         task_stage("removing old rows of the activity log");
-        int result =
-            store_activity_purge(router->store, before(router->config->activity_ms));
-        if (result == 0)
-            result = purge_kept(router);
-        if (result < 0)
-            report(NULL, STR("old rows of the activity log stay"),
-                   str_of(strerror(-result)));
+        tell_purged(
+            STR("old rows of the activity log stay"),
+            store_activity_purge(router->store, before(router->config->activity_ms)));
+        tell_purged(STR("old messages stay"), purge_kept(router));
         task_stage("waiting for the activity log to grow old");
-        if (task_sleep(PURGE_MS) < 0)
+        if (task_signal_wait(&durable->purge_now, task_in_ms(PURGE_MS)) == -ECANCELED)
             return 0;
     }
 }
@@ -179,6 +183,7 @@ void durable_reconfigure(struct router *router)
     struct notice_options notices = notices_of(router->config);
     renew(router);
     renew_bounces(router);
+    task_signal_raise(&router->durable->purge_now);
     queue_reconfigure(router->queue, &router->config->queue, &notices);
 }
 

@@ -154,8 +154,8 @@ def test_what_was_kept_goes_when_nothing_is_to_be_kept_any_more(kept):
     kept.start()
     kept.send("hole@gate.test")
     kept.wait_for(1)
-    kept.gateway.stop()
-    kept.start(keep={"for": "0s"})
+    kept.rules.write_host(keep_messages={"for": "0s"})
+    kept.gateway.reload()
     wait_until(lambda: kept.ids() == [], "the messages to go")
 
 
