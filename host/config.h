@@ -70,6 +70,8 @@ struct config_worker {
     struct rollout *rollout; /* NULL: this version takes all messages */
 };
 
+/* The first 64 bits of the SHA-256 of these texts. */
+uint64_t config_hash64(const struct str texts[], size_t count);
 /* Of a script_hash, where people read it. */
 #define CONFIG_HASH_DIGITS 12
 struct str config_short_hash(const struct config_worker *worker);
@@ -132,10 +134,10 @@ struct config *config_load(const char *directory, enum config_mode mode,
                            struct problem_list *problems);
 /* Makes the snapshot's workers, on the loop's thread; those whose version is the same in `before` (may be
  * NULL) are taken over from it, isolate and all. A new version of a worker with `canary:` has the one before beside it
- * (rollout.h); `board` may be NULL. */
-struct rollout_board;
+ * (rollout.h); `place` may be NULL. */
+struct shared_place;
 void config_start_workers(struct config *config, const struct config *before,
-                          const struct rollout_board *board);
+                          const struct shared_place *place);
 struct config *config_keep(struct config *config);
 void config_release(struct config *config);
 /* Keeps what was read (not rules, keys, workers) beyond the snapshot's life. */

@@ -39,7 +39,7 @@ static void take_over(struct config_worker *worker, const struct config_worker *
 /* --- rollouts --- */
 
 static void roll_out(struct config_worker *worker, const struct config_worker *older,
-                     const struct rollout_board *board)
+                     const struct shared_place *place)
 {
     const struct config_worker *proven = proven_version(older);
     if (worker->canary.share_percent == 0 || is_same_version(proven, worker))
@@ -47,11 +47,11 @@ static void roll_out(struct config_worker *worker, const struct config_worker *o
     if (older->rollout && rollout_is_of(older->rollout, worker->version))
         worker->rollout = rollout_keep(older->rollout);
     else
-        worker->rollout = rollout_new(proven, worker, board);
+        worker->rollout = rollout_new(proven, worker, place);
 }
 
 void config_start_workers(struct config *config, const struct config *before,
-                          const struct rollout_board *board)
+                          const struct shared_place *place)
 {
     struct str name;
     void *value;
@@ -63,6 +63,6 @@ void config_start_workers(struct config *config, const struct config *before,
             older = NULL;
         take_over(worker, older);
         if (older)
-            roll_out(worker, older, board);
+            roll_out(worker, older, place);
     }
 }

@@ -18,22 +18,39 @@ static EVP_MD_CTX *hash_begin(void)
     return hash;
 }
 
-static void hash_end(EVP_MD_CTX *hash, char digits[CONFIG_VERSION_BYTES])
+static void hash_end(EVP_MD_CTX *hash, unsigned char digest[DIGEST_BYTES])
 {
-    unsigned char digest[DIGEST_BYTES];
     EVP_DigestFinal_ex(hash, digest, NULL);
     EVP_MD_CTX_free(hash);
+}
+
+static void hash_end_digits(EVP_MD_CTX *hash, char digits[CONFIG_VERSION_BYTES])
+{
+    unsigned char digest[DIGEST_BYTES];
+    hash_end(hash, digest);
     for (size_t i = 0; i < sizeof digest; i++)
         snprintf(digits + 2 * i, 3, "%02x", digest[i]);
 }
-
-/* --- the version --- */
 
 static void hash_text(EVP_MD_CTX *hash, struct str text)
 {
     EVP_DigestUpdate(hash, &text.length, sizeof text.length);
     EVP_DigestUpdate(hash, text.at, text.length);
 }
+
+uint64_t config_hash64(const struct str texts[], size_t count)
+{
+    unsigned char digest[DIGEST_BYTES];
+    uint64_t number;
+    EVP_MD_CTX *hash = hash_begin();
+    for (size_t i = 0; i < count; i++)
+        hash_text(hash, texts[i]);
+    hash_end(hash, digest);
+    memcpy(&number, digest, sizeof number);
+    return number;
+}
+
+/* --- the version --- */
 
 static void hash_env(EVP_MD_CTX *hash, const struct worker_options *options)
 {
@@ -64,7 +81,7 @@ static void set_version(struct config_worker *worker)
         hash_text(hash, (struct str){(const char *)&options->limits + row->offset, bytes});
     }
     hash_text(hash, (struct str){(const char *)&options->circuit, sizeof options->circuit});
-    hash_end(hash, worker->version);
+    hash_end_digits(hash, worker->version);
 }
 
 /* --- the script's hash --- */
@@ -73,7 +90,7 @@ static void hash_file(struct str source, char digits[CONFIG_VERSION_BYTES])
 {
     EVP_MD_CTX *hash = hash_begin();
     EVP_DigestUpdate(hash, source.at, source.length);
-    hash_end(hash, digits);
+    hash_end_digits(hash, digits);
 }
 
 /* A line as `sha256sum` prints it. */
@@ -100,7 +117,7 @@ static void set_script_hash(struct config_worker *worker)
     for (size_t i = 0; i < options->module_count; i++)
         hash_line(hash, options->modules[i].source,
                   config_module_file(options->modules[i].name, arena));
-    hash_end(hash, worker->script_hash);
+    hash_end_digits(hash, worker->script_hash);
     arena_free(arena);
 }
 

@@ -280,8 +280,7 @@ static int join_service(struct serving *serving, struct err *err)
             return err->code;
         serving->guard = task_start("guard", end_when_alone, serving);
     }
-    const struct rollout_board board = {host->shared, host->number};
-    rollout_board_clear(&board);
+    shared_place_clear(&(struct shared_place){host->shared, host->number});
     struct shared_host *slot = &host->shared->hosts[host->number];
     status_count_in(slot->events);
     serving->heart = task_start("heart", supervised_beat, slot);

@@ -42,6 +42,7 @@ int host_serve(const struct host_options *options);
 void host_print_problems(const struct problem_list *problems);
 
 /* Of the snapshot's new versions of workers, before they take messages, in a task: loads each in an isolate; runs the tests
- * beside their scripts. Reports what fails. */
+ * beside their scripts, for which `place` (may be NULL) lets one host do the work of all. Reports what fails. */
 void host_try_workers(const struct config *config, struct problem_list *problems);
-void host_test_workers(const struct config *config, struct problem_list *problems);
+void host_test_workers(const struct config *config, const struct shared_place *place,
+                       struct problem_list *problems);

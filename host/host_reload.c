@@ -25,15 +25,15 @@ static void load_on_thread(void *arg)
 struct config *host_load_config(const struct serving *serving, const struct config *before,
                                 struct problem_list *problems)
 {
-    const struct rollout_board board = {serving->host.shared, serving->host.number};
+    const struct shared_place place = {serving->host.shared, serving->host.number};
     struct load load = {serving->options, problems, NULL};
     task_work(load_on_thread, &load);
     if (!load.config)
         return NULL;
-    config_start_workers(load.config, before, &board);
+    config_start_workers(load.config, before, &place);
     host_try_workers(load.config, problems);
     if (before && problems->count == 0)
-        host_test_workers(load.config, problems);
+        host_test_workers(load.config, &place, problems);
     if (problems->count == 0)
         return load.config;
     config_release(load.config);

@@ -3,6 +3,7 @@
 
 #include "host_internal.h"
 #include "script_tests.h"
+#include "test_turn.h"
 
 #include "base/table.h"
 #include "base/task.h"
@@ -55,6 +56,7 @@ void host_try_workers(const struct config *config, struct problem_list *problems
 struct files {
     const char **paths;
     size_t count;
+    uint64_t key; /* of the versions that they test */
 };
 
 /* Several workers may have the same script. */
@@ -73,14 +75,18 @@ static bool wants_tests(const struct config_worker *worker)
 
 static struct files files_of(const struct config *config, struct arena *arena)
 {
-    struct files files = {arena_array(arena, const char *, table_count(config->workers)),
+    struct files files = {arena_array(arena, const char *, table_count(config->workers)), 0,
                           0};
     struct str name;
     void *value;
     for (size_t at = 0; table_next(config->workers, &at, &name, &value);) {
-        const char *path = wants_tests(value) ? script_tests_file(value, arena) : NULL;
-        if (path)
-            add_file(&files, path);
+        const struct config_worker *worker = value;
+        const char *path = wants_tests(worker) ? script_tests_file(worker, arena) : NULL;
+        if (!path)
+            continue;
+        add_file(&files, path);
+        files.key += /* in whatever order */
+            config_hash64((const struct str[]){name, str_of(worker->version)}, 2);
     }
     return files;
 }
@@ -108,17 +114,47 @@ static const struct config_worker *find_changed(const struct config *config)
     return comparison.changed;
 }
 
-void host_test_workers(const struct config *config, struct problem_list *problems)
+static void run_tests(const struct config *config, const struct files *files,
+                      struct problem_list *problems)
 {
-    struct arena *arena = arena_new();
-    const struct files files = files_of(config, arena);
     const struct config_worker *changed = NULL;
-    task_stage("running the tests of %zu scripts", files.count);
-    if (files.count && script_tests_run(config, files.paths, files.count, problems) == 0)
+    if (script_tests_run(config, files->paths, files->count, problems) == 0)
         changed = find_changed(config);
     if (changed)
         problem_add(problems, str_of(changed->path), 0, 0,
                     "it has changed while its tests ran: they say nothing of it");
+}
+
+/* Unless another host does it for all. */
+static void run_tests_in_turn(const struct config *config, const struct files *files,
+                              const struct shared_place *place,
+                              struct problem_list *problems)
+{
+    unsigned by;
+    switch (test_turn_take(place, files->key, task_in_ms(config->test_ms), &by)) {
+    case TEST_VERDICT_PASSED:
+        break;
+    case TEST_VERDICT_FAILED:
+        problem_add(problems, str_of(files->paths[0]), 0, 0,
+                    "the tests have not passed in host %u, which says more", by);
+        break;
+    case TEST_VERDICT_OURS:
+        run_tests(config, files, problems);
+        test_turn_end(place, problems->count == 0);
+        break;
+    }
+}
+
+void host_test_workers(const struct config *config, const struct shared_place *place,
+                       struct problem_list *problems)
+{
+    struct arena *arena = arena_new();
+    const struct files files = files_of(config, arena);
+    task_stage("running the tests of %zu scripts", files.count);
+    if (files.count && place)
+        run_tests_in_turn(config, &files, place, problems);
+    else if (files.count)
+        run_tests(config, &files, problems);
     arena_free(arena);
 }
 
@@ -128,7 +164,7 @@ int host_test_first_workers(void *arg)
     struct config *config = config_keep(serving->host.router.config);
     struct problem_list problems;
     problem_list_open(&problems);
-    host_test_workers(config, &problems);
+    host_test_workers(config, NULL, &problems);
     if (!task_cancelled(task_current()) && !find_changed(config))
         for (const struct problem *problem = problems.first; problem;
              problem = problem->next)

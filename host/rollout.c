@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/evp.h>
-
 #include "base/mem.h"
 #include "mail/message.h"
 
@@ -19,31 +17,7 @@ struct rollout {
     bool is_told;
 };
 
-/* The first 64 bits of the parts' SHA-256. */
-static uint64_t hash_of(const struct str parts[], size_t count)
-{
-    EVP_MD_CTX *hash = EVP_MD_CTX_new();
-    unsigned char digest[32];
-    invariant(hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1,
-              "SHA-256 is not available");
-    for (size_t i = 0; i < count; i++) {
-        EVP_DigestUpdate(hash, &parts[i].length, sizeof parts[i].length);
-        EVP_DigestUpdate(hash, parts[i].at, parts[i].length);
-    }
-    EVP_DigestFinal_ex(hash, digest, NULL);
-    EVP_MD_CTX_free(hash);
-    uint64_t number;
-    memcpy(&number, digest, sizeof number);
-    return number;
-}
-
 /* --- the hosts' figures --- */
-
-void rollout_board_clear(const struct rollout_board *board)
-{
-    for (size_t i = 0; i < SHARED_ROLLOUTS_MAX; i++)
-        atomic_store(&board->shared->hosts[board->host].rollouts[i].key, 0);
-}
 
 static struct shared_rollout *find_part(const struct shared *shared, unsigned host,
                                         uint64_t key)
@@ -56,12 +30,12 @@ static struct shared_rollout *find_part(const struct shared *shared, unsigned ho
 }
 
 /* In shared memory, unless so many are under way that this one is this host's affair. */
-static void begin_part(struct rollout *rollout, const struct rollout_board *board)
+static void begin_part(struct rollout *rollout, const struct shared_place *place)
 {
     struct shared_rollout *free_part =
-        board ? find_part(board->shared, board->host, 0) : NULL;
+        place ? find_part(place->shared, place->host, 0) : NULL;
     rollout->own = free_part ? free_part : &rollout->alone;
-    rollout->shared = free_part ? board->shared : NULL;
+    rollout->shared = free_part ? place->shared : NULL;
     *rollout->own =
         (struct shared_rollout){.state = CANARY_RUNNING, .started_at = unix_now_ms()};
     atomic_store(&rollout->own->key, rollout->key);
@@ -102,7 +76,7 @@ static enum canary_state sum_up(const struct rollout *rollout,
 
 struct rollout *rollout_new(const struct config_worker *before,
                             const struct config_worker *worker,
-                            const struct rollout_board *board)
+                            const struct shared_place *place)
 {
     struct rollout *rollout = mem_zero(1, sizeof *rollout);
     rollout->references = 1;
@@ -112,10 +86,10 @@ struct rollout *rollout_new(const struct config_worker *before,
     memcpy(rollout->version, worker->version, sizeof rollout->version);
     memcpy(rollout->script_hash, worker->script_hash, sizeof rollout->script_hash);
     rollout->key =
-        hash_of((const struct str[]){worker->options.name, str_of(before->version),
-                                     str_of(worker->version)},
-                3);
-    begin_part(rollout, board);
+        config_hash64((const struct str[]){worker->options.name, str_of(before->version),
+                                           str_of(worker->version)},
+                      3);
+    begin_part(rollout, place);
     return rollout;
 }
 
@@ -198,7 +172,7 @@ static bool takes(struct rollout *rollout, const struct canary_options *options,
         break;
     }
     const struct str parts[] = {{(const char *)&rollout->key, sizeof rollout->key}, name};
-    return canary_takes(options, hash_of(parts, 2));
+    return canary_takes(options, config_hash64(parts, 2));
 }
 
 struct rollout_choice rollout_choose(const struct config_worker *worker,

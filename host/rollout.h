@@ -11,18 +11,10 @@
 
 struct rollout;
 
-/* Where hosts put their figures together; NULL with tools that serve nothing. One for each host process. */
-struct rollout_board {
-    struct shared *shared;
-    unsigned host; /* this one's number */
-};
-/* Nothing is under way in a host that begins. */
-void rollout_board_clear(const struct rollout_board *board);
-
-/* Keeps `before`; `worker` is the new version. */
+/* Keeps `before`; `worker` is the new version; `place` (may be NULL) is where hosts put their figures together. */
 struct rollout *rollout_new(const struct config_worker *before,
                             const struct config_worker *worker,
-                            const struct rollout_board *board);
+                            const struct shared_place *place);
 struct rollout *rollout_keep(struct rollout *rollout);
 /* NULL is ignored. */
 void rollout_release(struct rollout *rollout);

@@ -55,6 +55,14 @@ void shared_unmap(struct shared *shared)
         munmap(shared, sizeof *shared);
 }
 
+void shared_place_clear(const struct shared_place *place)
+{
+    struct shared_host *slot = &place->shared->hosts[place->host];
+    for (size_t i = 0; i < SHARED_ROLLOUTS_MAX; i++)
+        atomic_store(&slot->rollouts[i].key, 0);
+    atomic_store(&slot->tests.state, 0);
+}
+
 uint64_t shared_event_count(const struct shared *shared, enum status_event event)
 {
     uint64_t sum = 0;

@@ -25,12 +25,19 @@ struct shared_rollout {
     _Atomic uint64_t runs_before, failures_before, runs, failures;
 };
 
+/* The tests of scripts that a host runs, or has run last (test_turn.h). */
+struct shared_tests {
+    _Atomic uint64_t key;   /* of the versions under test, the same in all hosts */
+    _Atomic uint64_t state; /* enum test_turn_state */
+};
+
 struct shared_host {
     /* the host's */
     _Atomic uint64_t events[STATUS_EVENT_COUNT];
     _Atomic uint64_t heartbeat; /* grows as long as its loop turns */
     _Atomic uint64_t shutdown_ms;
     struct shared_rollout rollouts[SHARED_ROLLOUTS_MAX];
+    struct shared_tests tests;
     /* the supervisor's */
     _Atomic int64_t pid; /* 0 while none runs */
     _Atomic uint64_t restarts;
@@ -43,6 +50,14 @@ struct shared {
     uint64_t started_at;
     _Alignas(64) struct shared_host hosts[SHARED_HOSTS_MAX];
 };
+
+/* Where a host stands in there. */
+struct shared_place {
+    struct shared *shared;
+    unsigned host; /* its number */
+};
+/* For a host that begins: nothing of what the one before it had under way is. */
+void shared_place_clear(const struct shared_place *place);
 
 /* A zeroed one for so many hosts, and the descriptor to hand on (`fd` may be NULL). NULL with `err`. */
 struct shared *shared_new(unsigned host_count, int *fd, struct err *err);

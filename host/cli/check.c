@@ -17,7 +17,7 @@ static int check(void *arg)
         config_start_workers(config, NULL, NULL);
         host_try_workers(config, &problems);
         if (problems.count == 0)
-            host_test_workers(config, &problems);
+            host_test_workers(config, NULL, &problems);
     }
     host_print_problems(&problems);
     size_t count = problems.count;

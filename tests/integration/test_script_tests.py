@@ -108,6 +108,18 @@ def test_at_the_start_a_failing_test_is_told_and_mail_is_taken(rules, serve, des
     assert "work_test.lua" in line and "line=5" in line
 
 
+def test_hosts_have_one_verdict(rules, serve, destination):
+    rules.write_host(hosts=2)
+    gateway = start(rules, serve)
+    write(rules, "two", tested="three")
+    wait_until(lambda: len(json.loads(postern("status", "--json", rules.folder).stdout)["reload_problems"]) == 2,
+               "the refusal in both hosts", 60)
+    assert sent_to(gateway, destination) == "one"
+    write(rules, "three")
+    wait_until(lambda: len(gateway.events("worker.changed")) == 2, "the mended script in both hosts", 60)
+    assert sent_to(gateway, destination) == "three"
+
+
 def test_check_runs_the_tests(rules):
     rules.domain("gate.test", {"to": "ben@", "worker": "work"})
     write(rules, "one")

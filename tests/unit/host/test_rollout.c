@@ -13,7 +13,7 @@
 
 static char directory[64];
 static struct shared *shared;
-static struct rollout_board boards[2];
+static struct shared_place places[2];
 
 static void write_file(const char *name, const char *text)
 {
@@ -33,8 +33,8 @@ static int open_fixture(void **state)
         return -1;
     write_file("a.test.yaml", "domain: a.test\nrules:\n  - {to: x@, worker: work}\n");
     shared = shared_new(2, NULL, NULL);
-    boards[0] = (struct rollout_board){shared, 0};
-    boards[1] = (struct rollout_board){shared, 1};
+    places[0] = (struct shared_place){shared, 0};
+    places[1] = (struct shared_place){shared, 1};
     return shared ? 0 : -1;
 }
 
@@ -73,7 +73,7 @@ static struct config *follow(struct config *before, const char *script, const ch
                              unsigned host)
 {
     struct config *config = load(script, canary);
-    config_start_workers(config, before, &boards[host]);
+    config_start_workers(config, before, &places[host]);
     config_release(before);
     return config;
 }
