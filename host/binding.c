@@ -22,16 +22,15 @@ static const struct {
     {BINDING_LIMITER, "limit", binding_limiter_limit, false},
     {BINDING_SEND, "send", binding_send_send, true},
     {BINDING_FETCH, "fetch", binding_fetch_fetch, false},
+    {BINDING_QUEUE, "send", binding_queue_send, false},
 };
 #define METHOD_COUNT (sizeof methods / sizeof *methods)
 
 struct str binding_kind_name(enum binding_kind kind)
 {
     static const char *const names[BINDING_KIND_COUNT] = {
-        [BINDING_KV] = "kv",
-        [BINDING_LIMITER] = "limiter",
-        [BINDING_SEND] = "send",
-        [BINDING_FETCH] = "fetch",
+        [BINDING_KV] = "kv",       [BINDING_LIMITER] = "limiter", [BINDING_SEND] = "send",
+        [BINDING_FETCH] = "fetch", [BINDING_QUEUE] = "queue",
     };
     return str_of(names[kind]);
 }
@@ -226,6 +225,12 @@ void bindings_set_now(struct bindings *bindings, uint64_t now_ms)
 uint64_t bindings_now_ms(const struct bindings *bindings)
 {
     return bindings && bindings->now_ms ? bindings->now_ms : unix_now_ms();
+}
+
+void bindings_set_sent(struct bindings *bindings, binding_sent_fn *sent, void *arg)
+{
+    bindings->sent = sent;
+    bindings->sent_arg = arg;
 }
 
 struct store_kv *bindings_memory(struct bindings *bindings, struct err *err)

@@ -28,6 +28,7 @@ enum binding_kind {
     BINDING_LIMITER,
     BINDING_SEND,
     BINDING_FETCH,
+    BINDING_QUEUE,
     BINDING_KIND_COUNT
 };
 
@@ -46,7 +47,8 @@ struct binding_patterns {
 struct binding {
     struct str name;
     enum binding_kind kind;
-    struct str space;   /* KV: the namespace, which other workers may have as well */
+    struct str
+        space; /* KV: the namespace; QUEUE: the queue; other workers may have them as well */
     uint32_t limit;     /* LIMITER: so many … */
     uint64_t period_ms; /* … in so long, for each key */
     /* SEND: whose name may be used (not given: all of our domains), and who may be written to (not given: the
@@ -102,6 +104,11 @@ void bindings_set_fetch(struct bindings *bindings, binding_fetch_fn *fetch, void
 /* In a trial: what the time is for KV, in Unix milliseconds; 0: the real one. */
 void bindings_set_now(struct bindings *bindings, uint64_t now_ms);
 uint64_t bindings_now_ms(const struct bindings *bindings);
+/* Likewise, who is told what scripts send to queues. */
+struct store_worker_send;
+typedef void binding_sent_fn(void *arg, const struct binding *binding,
+                             const struct store_worker_send *sent);
+void bindings_set_sent(struct bindings *bindings, binding_sent_fn *sent, void *arg);
 /* Where KV is kept when there is no store: in memory, from the first call on. NULL with the reason. */
 struct store_kv *bindings_memory(struct bindings *bindings, struct err *err);
 /* What scripts find there, before they have changed it: for a trial on what is kept. Before the first call. */

@@ -15,6 +15,8 @@ struct bindings {
     struct store_kv *below;  /* what is seen through `memory`; NULL: nothing */
     binding_fetch_fn *fetch; /* NULL: the network */
     void *fetch_arg;
+    binding_sent_fn *sent; /* NULL: the store's queues */
+    void *sent_arg;
     struct store_kv *memory; /* where there is no store; NULL until it is asked for */
     uint64_t now_ms;         /* of a trial; 0: the real time */
 };
@@ -51,5 +53,6 @@ binding_method_fn binding_kv_get, binding_kv_put, binding_kv_delete, binding_kv_
 binding_method_fn binding_limiter_limit;
 binding_method_fn binding_send_send;
 binding_method_fn binding_fetch_fetch;
+binding_method_fn binding_queue_send;
 
 void binding_limiters_free(struct bindings *bindings);

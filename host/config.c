@@ -38,7 +38,8 @@ static struct config *config_new(const char *directory, enum config_mode mode)
                               .arena = arena,
                               .mode = mode,
                               .directory = arena_text(arena, str_of(directory)),
-                              .workers = table_new()};
+                              .workers = table_new(),
+                              .queues = table_new()};
     for (const struct config_section *section = config_sections; section->name; section++)
         options_preset(&section->table, config);
     options_preset(&config_http_options, config);
@@ -101,6 +102,7 @@ static void read_host_file(struct config *config, struct node *root,
     config_read_routes(config, node_get(root, "routes"), problems);
     config_read_destinations(config, node_get(root, "destinations"), problems);
     config_read_http(config, node_get(root, "http"), problems);
+    config_read_queues(config, node_get(root, "queues"), problems);
     config_read_workers(config, node_get(root, "workers"), problems);
 }
 
@@ -255,6 +257,7 @@ static void release_workers(struct config *config)
         worker_release(worker->worker);
     }
     table_free(config->workers);
+    table_free(config->queues);
 }
 
 void config_release(struct config *config)

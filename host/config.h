@@ -72,6 +72,25 @@ struct config_worker {
 
 /* The first 64 bits of the SHA-256 of these texts. */
 uint64_t config_hash64(const struct str texts[], size_t count);
+
+/* A queue between workers (store/worker_queue.h), and who handles what is in it. */
+struct config_consumer;
+struct config_queue {
+    struct str name;
+    uint64_t retention_ms, delay_ms, bytes_max;
+    uint32_t messages_max;
+    const struct config_consumer *consumer; /* NULL: nobody, for now */
+};
+struct config_consumer {
+    const struct config_queue *queue;
+    const struct config_worker *worker;
+    uint32_t messages_max, wait_ms; /* of a batch */
+    uint32_t retries_max, batches_max;
+    uint64_t retry_delay_ms;
+    const char *dead_letter;                      /* NULL: what is given up is dropped */
+    const struct config_queue *dead_letter_queue; /* the same */
+};
+
 /* Of a script_hash, where people read it. */
 #define CONFIG_HASH_DIGITS 12
 struct str config_short_hash(const struct config_worker *worker);
@@ -125,6 +144,7 @@ struct config {
     struct http_url_map urls; /* their targets are struct config_worker */
     struct worker_limits worker_limits;
     struct table *workers; /* name -> struct config_worker */
+    struct table *queues;  /* name -> struct config_queue: all that are named */
     struct rule_set *rules;
 };
 

@@ -5,6 +5,7 @@
  *     kv:       { TICKETS: tickets }
  *     limiters: { PER_SENDER: {limit: 5, period: 1m} }
  *     send:     { EMAIL: {from: [support@example.com], to: ["*@example.com"]} }
+ *     queues:   { JOBS: jobs }
  *     fetch:    { API: {hosts: [api.example.com, "*.partner.test"], private: false} } */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,8 +23,8 @@
 #define SPACE_BYTES_MAX  128
 #define HOUR_MS          (3600ULL * 1000)
 
-const char *const config_env_keys[] = {"vars", "secrets", "kv", "limiters",
-                                       "send", "fetch",   NULL};
+const char *const config_env_keys[] = {"vars", "secrets", "kv",     "limiters",
+                                       "send", "fetch",   "queues", NULL};
 
 const struct node_key config_secret_keys[] = {
     {"file", "file", NULL, "that others cannot read: its text without the last line end"},
@@ -219,6 +220,20 @@ static void read_kv(const struct reading *reading, const struct node *key,
         binding->space = item->text;
 }
 
+static void read_queue(const struct reading *reading, const struct node *key,
+                       struct node *item)
+{
+    if (item->kind != NODE_TEXT) {
+        node_problem(item, reading->problems, "expected the name of a queue");
+        return;
+    }
+    const struct config_queue *queue =
+        config_queue_named(reading->config, item, item->text, reading->problems);
+    struct binding *binding = queue ? add_binding(reading, key, BINDING_QUEUE) : NULL;
+    if (binding)
+        binding->space = queue->name;
+}
+
 static void read_limiter(const struct reading *reading, const struct node *key,
                          struct node *item)
 {
@@ -352,7 +367,8 @@ void config_read_env(struct config *config, struct node *node, struct config_wor
                      struct problem_list *problems)
 {
     static read_entry_fn *const read[] = {read_variable, read_secret, read_kv,
-                                          read_limiter,  read_send,   read_fetch};
+                                          read_limiter,  read_send,   read_fetch,
+                                          read_queue};
     struct reading reading = {config, worker, problems};
     size_t count = count_entries(node);
     worker->options.variables = arena_array(config->arena, struct worker_variable, count);

@@ -1,4 +1,4 @@
-/* Shared by config.c (the snapshot), config_options.c, config_reference.c, config_network.c, config_http.c, config_auth.c, config_workers.c, config_version.c, config_on_error.c, config_rollout.c, config_cron.c and config_bindings.c
+/* Shared by config.c (the snapshot), config_options.c, config_reference.c, config_network.c, config_http.c, config_auth.c, config_workers.c, config_version.c, config_on_error.c, config_rollout.c, config_cron.c, config_queues.c and config_bindings.c
  * (parts of host.yaml). */
 #pragma once
 
@@ -12,7 +12,8 @@ struct config_section {
 extern const struct config_section config_sections[];
 
 extern const struct option_table config_worker_options, config_circuit_options,
-    config_limiter_options, config_canary_options;
+    config_limiter_options, config_canary_options, config_queue_options,
+    config_consumer_options;
 
 /* Keys beside the rows of the tables, which have functions of their own to read them. */
 extern const struct node_key config_top_keys[], config_delivery_keys[],
@@ -71,6 +72,15 @@ void config_read_rollout(struct config *config, struct node *node,
 /* Reads the worker's `cron:`. */
 void config_read_cron(struct config *config, struct node *node,
                       struct config_worker *worker, struct problem_list *problems);
+/* Reads `queues:` (may be NULL), before the workers. */
+void config_read_queues(struct config *config, struct node *section,
+                        struct problem_list *problems);
+/* The queue of this name, which is one from now on; NULL, with a problem at `where`, when none can have it. */
+struct config_queue *config_queue_named(struct config *config, const struct node *where,
+                                        struct str name, struct problem_list *problems);
+/* Reads the worker's `consumes:`. */
+void config_read_consumes(struct config *config, struct node *node,
+                          struct config_worker *worker, struct problem_list *problems);
 /* Sets version and script_hash, by all the rest. */
 void config_set_version(struct config_worker *worker);
 /* Adds a worker for one script file, named at `where` (may be NULL) in host.yaml. */

@@ -173,6 +173,8 @@ const struct node_key config_top_keys[] = {
      "it, \"*\" all"},
     {"workers", "map", NULL,
      "by name; a worker that needs only its script need not be here"},
+    {"queues", "map", NULL,
+     "queues between workers, by name; one that needs no options need not be here"},
     {"destinations", "list", "anywhere", "addresses that mail may be forwarded to"},
     {"postmaster", "address", NULL,
      "where mail to postmaster@ of a domain without a rule for it goes"},

@@ -43,7 +43,10 @@ const struct option_section config_reference[] = {
     {"workers.NAME.send.NAME", "", NULL, config_send_keys},
     {"workers.NAME.fetch.NAME", "", NULL, config_fetch_keys},
     {"workers.NAME.url[]", "A URL that is no bare path.", NULL, config_url_keys},
+    {"workers.NAME.consumes.QUEUE", "Of a queue, which one worker at most consumes.",
+     &config_consumer_options, NULL},
     {"workers.NAME.circuit", "", &config_circuit_options, NULL},
     {"workers.NAME.canary", "", &config_canary_options, NULL},
+    {"queues.NAME", "Of a queue between workers.", &config_queue_options, NULL},
     {0},
 };

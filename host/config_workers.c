@@ -60,6 +60,9 @@ const struct node_key config_worker_keys[] = {
      "where HTTP asks for its `fetch` handler: /hooks/github, with all below it"},
     {"cron", "text or list", NULL,
      "when its `scheduled` handler runs, in UTC: \"0 7 * * mon-fri\""},
+    {"queues", "map", NULL, "queues that it sends to: {JOBS: jobs}"},
+    {"consumes", "map", NULL,
+     "queues whose messages its handler `queue` gets: {jobs: {max_batch_size: 10}}"},
     {"on_error", "text", "defer",
      "when the script fails: defer (451), forward ADDRESS, reject or reject TEXT"},
     {"circuit", "map", NULL, "when a worker that keeps failing pauses"},
@@ -251,6 +254,7 @@ static void read_worker(struct config *config, struct str name, struct node *nod
     config_read_rollout(config, node, worker, problems);
     config_read_urls(config, node_get(node, "url"), worker, problems);
     config_read_cron(config, node, worker, problems);
+    config_read_consumes(config, node, worker, problems);
     node_report_unused(node, config_worker_keys, problems);
     config_set_version(worker);
 }

@@ -12,6 +12,7 @@
 #include "base/table.h"
 #include "base/task.h"
 #include "net/listener.h"
+#include "store/worker_queue.h"
 
 #define REQUEST_BYTES_MAX   256
 #define REQUEST_MS          5000
@@ -143,6 +144,26 @@ static json_t *schedules(struct scheduler *scheduler)
     return list;
 }
 
+/* Of the workers; the same in every host. */
+static json_t *worker_queues(struct store *store)
+{
+    json_t *list = json_array();
+    struct arena *arena = arena_new();
+    struct store_worker_queue *queues;
+    size_t count;
+    store_worker_queue_list(store, arena, &queues, &count);
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, json_pack("{s:o, s:I, s:I, s:I, s:I, s:I}", "name",
+                                              json_text(queues[i].name), "messages",
+                                              (json_int_t)queues[i].messages, "in_batch",
+                                              (json_int_t)queues[i].held, "dead",
+                                              (json_int_t)queues[i].dead, "bytes",
+                                              (json_int_t)queues[i].bytes, "oldest_ms",
+                                              (json_int_t)queues[i].oldest_ms));
+    arena_free(arena);
+    return list;
+}
+
 /* Why the files as they are now are not in effect. */
 static json_t *reload_problems(const struct host_reload_report *report)
 {
@@ -163,19 +184,20 @@ static json_t *status_report(const struct host *host)
     task_each(see_task, tasks);
     worker_each(see_worker, workers);
     delivery_each_connection(host->router.delivery, see_connection, connections);
-    return json_pack(
-        "{s:s, s:s, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, "
-        "s:o, s:o, s:o, s:o}",
-        "version", POSTERN_VERSION, "name", config->host_name, "host", (int)host->number,
-        "pid", (int)getpid(), "uptime_ms", (json_int_t)(unix_now_ms() - host->started_at),
-        "sessions", (json_int_t)smtp_server_session_count(host->server), "rules",
-        (json_int_t)rule_set_rule_count(config->rules), "domains",
-        (json_int_t)rule_set_domain_count(config->rules), "reloaded_at_ms",
-        (json_int_t)host->last_reload.time_ms, "events",
-        event_counts(&host->shared->hosts[host->number]), "workers", workers, "canaries",
-        canaries(config), "schedules", schedules(host->scheduler), "reload_problems",
-        reload_problems(&host->last_reload), "upstream_connections", connections, "tasks",
-        tasks, "service", service_report(host->shared));
+    return json_pack("{s:s, s:s, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, "
+                     "s:o, s:o, s:o, s:o, s:o}",
+                     "version", POSTERN_VERSION, "name", config->host_name, "host",
+                     (int)host->number, "pid", (int)getpid(), "uptime_ms",
+                     (json_int_t)(unix_now_ms() - host->started_at), "sessions",
+                     (json_int_t)smtp_server_session_count(host->server), "rules",
+                     (json_int_t)rule_set_rule_count(config->rules), "domains",
+                     (json_int_t)rule_set_domain_count(config->rules), "reloaded_at_ms",
+                     (json_int_t)host->last_reload.time_ms, "events",
+                     event_counts(&host->shared->hosts[host->number]), "workers", workers,
+                     "canaries", canaries(config), "schedules", schedules(host->scheduler),
+                     "queues", worker_queues(host->router.store), "reload_problems",
+                     reload_problems(&host->last_reload), "upstream_connections",
+                     connections, "tasks", tasks, "service", service_report(host->shared));
 }
 
 static void answer(struct net_stream *stream, json_t *document, uint64_t deadline_ms)

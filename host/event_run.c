@@ -15,6 +15,7 @@ struct event_passage {
     const struct config_worker *worker; /* of that version */
     struct arena *arena;
     struct trail *trail;
+    struct event_run what;
 };
 
 static struct binding_place place_of(const struct event_passage *run)
@@ -28,8 +29,12 @@ static struct binding_place place_of(const struct event_passage *run)
 static void binding(void *arg, const struct worker_call *call, struct arena *arena,
                     struct worker_answer *answer)
 {
-    struct binding_place place = place_of(arg);
-    binding_call(&place, call, arena, answer);
+    const struct event_passage *run = arg;
+    struct binding_place place = place_of(run);
+    if (call->binding.length == 0 && run->what.call)
+        run->what.call(run->what.arg, call, arena, answer);
+    else
+        binding_call(&place, call, arena, answer);
 }
 
 static bool is_action(void *arg, const struct worker_call *call)
@@ -48,6 +53,8 @@ static void log_line(void *arg, struct str level, struct str text)
 static void end_run(void *arg)
 {
     struct event_passage *run = arg;
+    if (run->what.ended)
+        run->what.ended(run->what.arg);
     config_release(run->config);
     arena_free(run->arena);
     free(run);
@@ -58,6 +65,7 @@ static struct event_passage *begin(const struct event_run *what, struct str id)
     struct event_passage *run = mem_zero(1, sizeof *run);
     run->router = what->router;
     run->config = config_keep(what->config);
+    run->what = *what;
     run->arena = arena_new();
     run->trail =
         what->trail ? what->trail : trail_new(run->arena, arena_str(run->arena, id));
@@ -80,9 +88,11 @@ static void tell_end(const struct event_run *what, struct str id,
         FIELD_NUMBER("actions", outcome->action_count),
         FIELD_NUMBER("cpu_us", outcome->cpu_us),
         what->about,
+        what->also,
     };
     size_t count = sizeof fields / sizeof *fields;
-    status_event(NULL, STATUS_WORKER_ENDED, fields, count - !what->about.name);
+    count -= (size_t)!what->about.name + (size_t)!what->also.name;
+    status_event(NULL, STATUS_WORKER_ENDED, fields, count);
 }
 
 int event_run(const struct event_run *what, struct arena *arena,

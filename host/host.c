@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "binding.h"
+#include "consumers.h"
 #include "durable.h"
 #include "host_internal.h"
 #include "rollout.h"
@@ -94,6 +95,7 @@ static int open_host(struct serving *serving, struct config *config, struct err 
     host->scheduler = scheduler_open(
         &(struct scheduler_options){.store = host->router.store, .router = &host->router});
     scheduler_plan(host->scheduler, config);
+    host->router.consumers = consumers_open(&host->router);
     serving->control = control_open(host, err);
     serving->watch = serving->control ? watch_open(err) : NULL;
     if (!serving->watch)
@@ -186,10 +188,14 @@ static void close_host(struct serving *serving)
     end_task(serving->asked_reloader);
     end_task(serving->greeter);
     end_task(serving->tester);
+    uint64_t deadline_ms = task_in_ms(host->router.config->shutdown_ms);
+    consumers_stop(host->router.consumers);
     if (host->server)
         finish_what_runs(serving);
+    consumers_finish(host->router.consumers, deadline_ms);
     worker_stop_all();
     scheduler_close(host->scheduler);
+    consumers_close(host->router.consumers);
     bindings_close(host->router.bindings);
     durable_close(&host->router, task_in_ms(host->router.config->shutdown_ms));
     control_close(serving->control);

@@ -2,6 +2,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "consumers.h"
 #include "durable.h"
 #include "host_internal.h"
 #include "rollout.h"
@@ -193,6 +194,7 @@ static int take_effect(struct serving *serving, struct config *config, struct er
     host->router.config = config;
     http_front_reconfigure(host->http);
     note_changed_workers(config);
+    consumers_wake(host->router.consumers);
     durable_reconfigure(&host->router);
     scheduler_plan(host->scheduler, config);
     host_note_rules(config);

@@ -55,6 +55,8 @@ const struct cli_command cli_commands[] = {
      "[DIR] list|show|retry|hold|release|drop [ID…] [--to ADDRESS|DOMAIN] [--from ADDRESS] "
      "[--state STATE] [--all] [--message] [--json]",
      "Shows the mail that waits for delivery, and what is to become of it.", cli_queue},
+    {"queues", "list [DIR] | show QUEUE [DIR] | purge QUEUE [DIR] [--json]",
+     "Shows what waits in the queues between workers, and empties one.", cli_queues},
     {"log",
      "[DIR] [--follow] [--id ID] [--raw] [--stages] [--to ADDRESS] [--from ADDRESS] "
      "[--status "

@@ -33,8 +33,9 @@ struct router {
     struct secret *secret;    /* NULL: no SRS, no hop fields, no ledger */
     struct rate
         *bounces; /* that go back through SRS addresses, by the address they go to */
-    struct durable *durable;   /* durable.c's */
-    struct bindings *bindings; /* binding.h */
+    struct durable *durable;     /* durable.c's */
+    struct bindings *bindings;   /* binding.h */
+    struct consumers *consumers; /* consumers.h; NULL: nothing is handed out here */
     /* `postern run` and `test`, where nothing leaves: what would be queued counts as queued. */
     bool is_trial;
     /* `postern dev` and `run`: nothing is verified, so reply() is let through without it. */

@@ -29,6 +29,7 @@ int cli_explain(const struct cli_command *command, int argc, char **argv);
 int cli_keys(const struct cli_command *command, int argc, char **argv);
 int cli_dns(const struct cli_command *command, int argc, char **argv);
 int cli_status(const struct cli_command *command, int argc, char **argv);
+int cli_queues(const struct cli_command *command, int argc, char **argv);
 int cli_queue(const struct cli_command *command, int argc, char **argv);
 int cli_log(const struct cli_command *command, int argc, char **argv);
 int cli_replay(const struct cli_command *command, int argc, char **argv);

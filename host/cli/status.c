@@ -274,6 +274,26 @@ static void print_canaries(const json_t *report)
     }
 }
 
+static void print_queues(const json_t *report)
+{
+    const json_t *list = json_object_get(report, "queues");
+    size_t i;
+    const json_t *item;
+    if (json_array_size(list))
+        puts("queues between workers");
+    json_array_foreach(list, i, item)
+    {
+        long long oldest_ms = number_of(item, "oldest_ms");
+        printf("  %-16s %lld messages, %lld in batches, %lld dead letters",
+               text_of(item, "name"), number_of(item, "messages"),
+               number_of(item, "in_batch"), number_of(item, "dead"));
+        if (oldest_ms)
+            printf(", the oldest sent %lld s ago",
+                   ((long long)unix_now_ms() - oldest_ms) / 1000);
+        puts("");
+    }
+}
+
 static void print_reload_problems(const json_t *report)
 {
     const json_t *list = json_object_get(report, "reload_problems");
@@ -357,6 +377,7 @@ static void print_report(const json_t *report)
     print_workers(report);
     print_canaries(report);
     print_schedules(report);
+    print_queues(report);
     print_list(report, "upstream connections", "upstream_connections", "peer", "messages");
     print_list(report, "tasks", "tasks", "task", "stage");
 }

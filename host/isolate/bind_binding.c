@@ -22,6 +22,31 @@ static int wait_binding(lua_State *lua)
     return bind_call_wait(lua);
 }
 
+/* native.encode_value(value, what): as the bytes that the wire has for it. `what` begins the error for what is no value. */
+static int encode_value(lua_State *lua)
+{
+    struct isolate *isolate = isolate_of(lua);
+    const char *what = luaL_checkstring(lua, 2);
+    isolate->has_call = false;
+    buf_clear(&isolate->call);
+    write_value(lua, 1, &isolate->call, what);
+    push_str(lua, buf_view(&isolate->call));
+    return 1;
+}
+
+/* native.decode_value(bytes): nil when they are none. */
+static int decode_value(lua_State *lua)
+{
+    struct run *run = isolate_of(lua)->run;
+    struct str bytes = check_string(lua, 1, "the bytes");
+    const struct value *value = value_decode(bytes, run->arena);
+    if (value)
+        push_value(lua, value);
+    else
+        lua_pushnil(lua);
+    return 1;
+}
+
 /* What a part of the prelude returns, kept in the registry. Upvalue: the natives, its argument. */
 static int load_part(lua_State *lua, const char *part, const char *chunk_name,
                      const char *registry_name)
@@ -74,6 +99,10 @@ void bind_binding_open(lua_State *lua)
 {
     lua_pushcfunction(lua, wait_binding);
     lua_setfield(lua, -2, "wait_binding");
+    lua_pushcfunction(lua, encode_value);
+    lua_setfield(lua, -2, "encode_value");
+    lua_pushcfunction(lua, decode_value);
+    lua_setfield(lua, -2, "decode_value");
     lua_pushvalue(lua, -1);
     lua_pushcclosure(lua, load_bindings, 1);
     lua_setfield(lua, -2, "load_bindings");

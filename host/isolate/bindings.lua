@@ -350,6 +350,58 @@ function fetch.fetch(at, url, options)
   return setmetatable(answer, response)
 end
 
+-- --- queue ---------------------------------------------------------------------------------------
+
+local queue = {}
+kinds.queue = queue
+
+local BODY_BYTES_MAX = 128 * 1024
+local BATCH_BYTES_MAX = 256 * 1024
+local BATCH_MESSAGES_MAX = 100
+local DELAY_SECONDS_MAX = 86400
+
+local function check_delay(at, seconds)
+  if seconds ~= nil and not (type(seconds) == "number" and seconds >= 0 and seconds <= DELAY_SECONDS_MAX
+      and seconds == floor(seconds)) then
+    fail(at, "delaySeconds is a whole number from 0 to %d, got %s", DELAY_SECONDS_MAX, shown(seconds))
+  end
+  return seconds
+end
+
+local function written_body(at, body)
+  local bytes = native.encode_value(body, format("env.%s:%s: the body", at.binding, at.method))
+  if #bytes > BODY_BYTES_MAX then
+    fail(at, "the body has %d bytes, and may have %d", #bytes, BODY_BYTES_MAX)
+  end
+  return bytes
+end
+
+local function send_messages(at, messages)
+  ask({ binding = at.binding, method = "send" }, { messages = messages })
+end
+
+function queue.send(at, body, options)
+  options = check_options(at, options, "delaySeconds")
+  send_messages(at, { { body = written_body(at, body), delaySeconds = check_delay(at, options.delaySeconds) } })
+end
+
+function queue.sendBatch(at, messages, options)
+  options = check_options(at, options, "delaySeconds")
+  local list, bytes = {}, 0
+  for i, message in ipairs(check(at, messages, "table", "what is sent")) do
+    message = check_options(at, check(at, message, "table", "each message"), "body delaySeconds")
+    local delay = message.delaySeconds == nil and options.delaySeconds or message.delaySeconds
+    list[i] = { body = written_body(at, message.body), delaySeconds = check_delay(at, delay) }
+    bytes = bytes + #list[i].body
+  end
+  if #list == 0 or #list > BATCH_MESSAGES_MAX then
+    fail(at, "it takes a list of 1 to %d messages such as { body = 1 }, not of %d", BATCH_MESSAGES_MAX, #list)
+  elseif bytes > BATCH_BYTES_MAX then
+    fail(at, "the bodies have %d bytes together, and may have %d", bytes, BATCH_BYTES_MAX)
+  end
+  send_messages(at, list)
+end
+
 -- --- objects -------------------------------------------------------------------------------------
 
 local names = setmetatable({}, { __mode = "k" }) -- of the objects

@@ -15,4 +15,9 @@ function events.fetch(handler, event, env, ctx)
   return http.response(handler, handler(http.request(event), env, ctx))
 end
 
+-- queue(batch, env, ctx)
+function events.queue(handler, event, env, ctx)
+  handler(native.require("queue_event")(event), env, ctx)
+end
+
 return events

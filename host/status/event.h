@@ -59,6 +59,14 @@
       "A worker keeps failing, and gets no messages for a while.")                         \
     X(WORKER_CIRCUIT_CLOSED, "worker.circuit_closed", INFO,                                \
       "A worker that kept failing gets messages again.")                                   \
+    X(WORKER_QUEUE_RETRIED, "worker_queue.retried", INFO,                                  \
+      "Messages of a queue between workers will be tried again.")                          \
+    X(WORKER_QUEUE_DEAD, "worker_queue.dead", WARN,                                        \
+      "Messages were tried as often as may be, and are in the dead letter queue.")         \
+    X(WORKER_QUEUE_DROPPED, "worker_queue.dropped", WARN,                                  \
+      "Messages were tried as often as may be, and there is no dead letter queue.")        \
+    X(WORKER_QUEUE_EXPIRED, "worker_queue.expired", WARN,                                  \
+      "Messages that nobody has handled in time were dropped from their queue.")           \
     X(MESSAGE_FORWARDED, "message.forwarded", INFO, "An upstream took the message.")       \
     X(MESSAGE_REPLIED, "message.replied", INFO, "An upstream took a worker's reply.")      \
     X(MESSAGE_SENT, "message.sent", INFO,                                                  \

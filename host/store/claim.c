@@ -9,50 +9,28 @@
 
 #include "internal.h"
 #include "leg.h"
+#include "owner.h"
 
 #include "base/table.h"
 
 #define LOOK_MAX "256"
 
-struct lease {
-    struct str owner;
-    uint64_t now_ms, until_ms;
-};
-
 /* --- leases --- */
-
-static int renew(struct store_database *database, void *arg)
-{
-    const struct lease *lease = arg;
-    struct store_query query = store_query_begin(
-        database, "INSERT INTO owner(name, until_ms) VALUES(?, ?)"
-                  " ON CONFLICT(name) DO UPDATE SET until_ms = excluded.until_ms");
-    store_query_text(&query, lease->owner);
-    store_query_number(&query, lease->until_ms);
-    return store_query_run(&query);
-}
 
 int store_lease_renew(struct store *store, struct str owner, uint64_t now_ms,
                       uint64_t until_ms)
 {
-    struct lease lease = {owner, now_ms, until_ms};
-    return until_ms > now_ms ? store_lane_run(&store->queue_writer, renew, &lease)
-                             : -EINVAL;
-}
-
-static int find_owner(struct store_database *database, struct str name, uint64_t *number)
-{
-    struct store_query query =
-        store_query_begin(database, "SELECT number FROM owner WHERE name = ?");
-    store_query_text(&query, name);
-    return store_query_get_number(&query, number, UINT64_MAX);
+    struct store_lease lease = {owner, until_ms};
+    return until_ms > now_ms
+               ? store_lane_run(&store->queue_writer, store_owner_renew, &lease)
+               : -EINVAL;
 }
 
 static int release(struct store_database *database, void *arg)
 {
-    const struct lease *lease = arg;
+    const struct store_lease *lease = arg;
     uint64_t number;
-    int result = find_owner(database, lease->owner, &number);
+    int result = store_owner_find(database, lease->owner, &number);
     if (result < 0 || number == UINT64_MAX)
         return result;
     return store_owner_end(database, number);
@@ -60,7 +38,7 @@ static int release(struct store_database *database, void *arg)
 
 int store_lease_release(struct store *store, struct str owner)
 {
-    struct lease lease = {.owner = owner};
+    struct store_lease lease = {.owner = owner};
     return store_lane_run(&store->queue_writer, release, &lease);
 }
 
@@ -296,7 +274,7 @@ static int claim_operation(struct store_database *database, void *arg)
     const struct store_claim *claim = claiming->claim;
     int result = store_owner_reap(database, claim->now_ms);
     if (result == 0)
-        result = find_owner(database, claim->owner, &claiming->owner);
+        result = store_owner_find(database, claim->owner, &claiming->owner);
     if (result < 0)
         return result;
     if (claiming->owner == UINT64_MAX)

@@ -42,7 +42,7 @@ struct store {
     struct store_bodies bodies;
     struct store_shared *shared;
     struct store_lane queue_writer, queue_reader, activity_writer, activity_reader,
-        kv_reader, kept_writer, kept_reader;
+        kv_reader, kept_writer, kept_reader, worker_queue_writer, worker_queue_reader;
     struct store_log queue_log;
     struct store_kv kv;
     struct store_backlog activity, kept;

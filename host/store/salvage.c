@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "query.h"
+#include "worker_queue_rows.h"
 
 /* Up to this size everything, the indexes too, is looked at at each start: some tenths of a second. A larger one, only after SQLite has
  * met damage in it. */
@@ -258,7 +259,8 @@ static int take_over(struct store_database *database, const char *aside,
                   {"attempt", &store_activity_schema, true},
                   {"pair", &store_kv_schema, true},
                   {"schedule", &store_kv_schema, false},
-                  {"kept", &store_kept_schema, true}};
+                  {"kept", &store_kept_schema, true},
+                  {"message", &store_worker_queue_schema, true}};
     struct store_database from;
     open_aside(&from, aside);
     int result = store_database_run(database, "BEGIN IMMEDIATE");
@@ -268,6 +270,8 @@ static int take_over(struct store_database *database, const char *aside,
                 copy_table(&from, database, tables[i].table, tables[i].has_rowid);
     if (result == 0 && schema == &store_queue_schema)
         result = mend_queue(database, salvage);
+    if (result == 0 && schema == &store_worker_queue_schema)
+        result = store_worker_queue_mend(database);
     if (result == 0)
         result = store_database_run(database, "COMMIT");
     store_database_close(&from);

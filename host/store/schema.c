@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "owner.h"
 #include "query.h"
 
 /* queue.db.
@@ -36,10 +37,7 @@ static const char *const queue_steps[] = {
     "CREATE INDEX leg_owner ON leg(owner, next_ms) WHERE owner IS NOT NULL;"
     "CREATE TABLE destination(name TEXT PRIMARY KEY, next_ms INTEGER NOT NULL,"
     " turn INTEGER NOT NULL) WITHOUT ROWID;"
-    "CREATE INDEX destination_due ON destination(next_ms, turn);"
-    "CREATE TABLE owner(number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL "
-    "UNIQUE,"
-    " until_ms INTEGER NOT NULL);"
+    "CREATE INDEX destination_due ON destination(next_ms, turn);" STORE_OWNER_TABLE
     "CREATE TABLE ledger(key BLOB PRIMARY KEY, expires_ms INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE INDEX ledger_expiry ON ledger(expires_ms);",
 };
@@ -86,6 +84,23 @@ static const char *const kept_steps[] = {
     "CREATE INDEX kept_time ON kept(time_ms);",
 };
 
+/* queues.db. A message is free when `owner` is NULL; else it is in the batch of that number. `origin` is the queue that gave
+ * it up, empty for one that was sent here. The body, a value as worker/wire.h writes it, comes last: who lists reads none of
+ * it. `queue` has what is in each, summed up by whoever changes it. */
+static const char *const worker_queue_steps[] = {
+    "CREATE TABLE message("
+    " number INTEGER PRIMARY KEY AUTOINCREMENT, queue BLOB NOT NULL, id TEXT NOT NULL,"
+    " sent_ms INTEGER NOT NULL, due_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL,"
+    " attempts INTEGER NOT NULL, origin BLOB NOT NULL, owner INTEGER, batch INTEGER,"
+    " bytes INTEGER NOT NULL, body BLOB NOT NULL);"
+    "CREATE INDEX message_queue ON message(queue);"
+    "CREATE INDEX message_due ON message(queue, due_ms) WHERE owner IS NULL;"
+    "CREATE INDEX message_held ON message(owner, queue, batch) WHERE owner IS NOT NULL;"
+    "CREATE INDEX message_expiry ON message(expires_ms) WHERE owner IS NULL;"
+    "CREATE TABLE queue(name BLOB PRIMARY KEY, messages INTEGER NOT NULL, bytes INTEGER NOT"
+    " NULL, dead INTEGER NOT NULL) WITHOUT ROWID;" STORE_OWNER_TABLE,
+};
+
 const struct store_schema store_queue_schema = {"queue.db", queue_steps,
                                                 sizeof queue_steps / sizeof *queue_steps};
 const struct store_schema store_activity_schema = {
@@ -94,6 +109,10 @@ const struct store_schema store_kv_schema = {"kv.db", kv_steps,
                                              sizeof kv_steps / sizeof *kv_steps};
 const struct store_schema store_kept_schema = {"messages.db", kept_steps,
                                                sizeof kept_steps / sizeof *kept_steps};
+
+const struct store_schema store_worker_queue_schema = {"queues.db", worker_queue_steps,
+                                                       sizeof worker_queue_steps /
+                                                           sizeof *worker_queue_steps};
 
 static int take_steps(struct store_database *database, const struct store_schema *schema,
                       uint64_t taken)

@@ -14,6 +14,7 @@ extern const struct store_schema store_queue_schema;
 extern const struct store_schema store_activity_schema;
 extern const struct store_schema store_kv_schema;
 extern const struct store_schema store_kept_schema;
+extern const struct store_schema store_worker_queue_schema;
 
 /* Takes the steps that are missing, in one transaction. Returns 0; -ENOTSUP for a database of a newer Postern; -EBADMSG
  * for a broken one; another negative errno value. */

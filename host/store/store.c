@@ -191,6 +191,9 @@ static int open_databases(struct store *store, struct err *err)
     if (result == 0)
         result = open_pair(store, &store->kept_writer, &store->kept_reader,
                            &store_kept_schema, STORE_SYNC_NEVER, err);
+    if (result == 0)
+        result = open_pair(store, &store->worker_queue_writer, &store->worker_queue_reader,
+                           &store_worker_queue_schema, STORE_SYNC_COMMITS, err);
     store->kv.reader = &store->kv_reader;
     return result == 0 ? set_flags(store, err) : result;
 }
@@ -213,10 +216,11 @@ static void open_backlogs(struct store *store)
 /* Those that are read, first: the last connection to be closed empties the log. */
 static struct store_lane *lane_of(struct store *store, size_t i)
 {
-    struct store_lane *lanes[] = {&store->kept_reader,     &store->kept_writer,
-                                  &store->kv_reader,       &store->kv.writer,
-                                  &store->activity_reader, &store->activity_writer,
-                                  &store->queue_reader,    &store->queue_writer};
+    struct store_lane *lanes[] = {&store->worker_queue_reader, &store->worker_queue_writer,
+                                  &store->kept_reader,         &store->kept_writer,
+                                  &store->kv_reader,           &store->kv.writer,
+                                  &store->activity_reader,     &store->activity_writer,
+                                  &store->queue_reader,        &store->queue_writer};
     return i < sizeof lanes / sizeof *lanes ? lanes[i] : NULL;
 }
 

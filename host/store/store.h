@@ -1,6 +1,6 @@
 /* What outlives the process: the queue, the ledger of delivered legs, the activity log. One interface; SQLite behind it
- * today, in <directory>/queue.db, <directory>/activity.db, <directory>/kv.db (kv.h, schedule.h) and <directory>/messages.db (kept.h),
- * each with a write-ahead log, used by any number of hosts at once.
+ * today, in <directory>/queue.db, <directory>/activity.db, <directory>/kv.db (kv.h, schedule.h), <directory>/messages.db (kept.h) and
+ * <directory>/queues.db (worker_queue.h), each with a write-ahead log, used by any number of hosts at once.
  *
  * All functions that return a result wait in a task, and their work is done on the thread pool. Writes of all tasks that
  * wait at the same time are one transaction and one fsync: when such a function has returned 0, what it wrote is on

@@ -605,14 +605,14 @@ def test_a_mistake_in_fetch_says_what_is_expected(fetching, arguments, told):
 def test_annotations_name_what_there_is(bound):
     """As the answer to a misspelt method tells."""
     text = (ROOT / "lua/stdlib/_meta/postern.lua").read_text()
-    kinds = {"KV": "K", "Limiter": "L", "EmailBinding": "E", "Fetcher": "F"}
+    kinds = {"KV": "K", "Limiter": "L", "EmailBinding": "E", "Fetcher": "F", "QueueBinding": "Q"}
     answer = ask(bound("""
         local told = {}
-        for i, name in ipairs { "K", "L", "E", "F" } do
+        for i, name in ipairs { "K", "L", "E", "F", "Q" } do
           local ok, err = pcall(function() return env[name].nothing end)
           told[i] = err:match(" has ([%a, ]+)$"):gsub(", ", " ")
         end
-        return told[1], told[2], told[3], told[4]""", kv={"K": "k"}, limiters={"L": {"limit": 1}}, send={"E": {}},
-                       fetch={"F": {"hosts": ["a.test"]}}))
+        return told[1], told[2], told[3], told[4], told[5]""", kv={"K": "k"}, limiters={"L": {"limit": 1}}, send={"E": {}},
+                       fetch={"F": {"hosts": ["a.test"]}}, queues={"Q": "q"}))
     annotated = [" ".join(sorted(re.findall(rf"^function {kind}:(\w+)", text, re.MULTILINE))) for kind in kinds]
     assert answer.split(" | ") == annotated

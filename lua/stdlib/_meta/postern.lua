@@ -113,9 +113,9 @@ function Headers:each() end
 ---@field arc { result: string, sealers?: string[], reason?: string }
 
 ---What host.yaml gives the worker: variables (`vars:`) and secrets (`secrets:`) are strings, all else is
----bound under `kv:`, `limiters:`, `send:` and `fetch:`. What is not there is nil. Read-only.
+---bound under `kv:`, `limiters:`, `send:`, `fetch:` and `queues:`. What is not there is nil. Read-only.
 ---@class Env
----@field [string] string|KV|Limiter|EmailBinding|Fetcher
+---@field [string] string|KV|Limiter|EmailBinding|Fetcher|QueueBinding
 
 ---Values by key, for all workers that have the namespace bound, on all hosts. What put, delete and
 ---increment have written when they return is on stable storage. A key has 1 to 512 bytes.
@@ -260,6 +260,22 @@ function ResponseHeaders:has(name) end
 ---@return fun(): string, string
 function ResponseHeaders:each() end
 
+---A queue, whose messages another worker's handler `queue` gets. Bodies are nil, booleans, numbers, strings of any
+---bytes, and tables of these; each has at most 128 KiB.
+---@class QueueBinding
+local QueueBinding = {}
+
+---Sends a message. When it returns, the message is on stable storage. Raises a Failure with E_QUEUE_FULL when too
+---many messages wait, E_STORE when nothing can be written.
+---@param body any
+---@param options? { delaySeconds: integer } How long it is not handed out, at most 86400.
+function QueueBinding:send(body, options) end
+
+---Sends up to 100 messages with bodies of 256 KiB together: all of them, or none.
+---@param messages { body: any, delaySeconds?: integer }[]
+---@param options? { delaySeconds: integer } For those that say none.
+function QueueBinding:sendBatch(messages, options) end
+
 ---@class Context
 local Context = {}
 
@@ -305,14 +321,45 @@ function Request:json() end
 ---@field json? any In place of body: encoded, as application/json.
 
 ---@alias FetchHandler fun(request: Request, env: Env, ctx: Context): HttpResponse|string|nil
+
+---Messages of a queue that the worker consumes. When the handler returns, those about which nothing was said are acked;
+---when it raises an error, retried. What was said holds in either case, whatever becomes of the handler.
+---@class MessageBatch
+---@field queue string Its name.
+---@field messages QueueMessage[]
+local MessageBatch = {}
+
+---Of all messages about which nothing else is said: they are done with.
+function MessageBatch:ackAll() end
+
+---The same: they are tried again, as often as `max_retries` allows.
+---@param options? { delaySeconds: number } Before that; default: `retry_delay`.
+function MessageBatch:retryAll(options) end
+
+---@class QueueMessage
+---@field id string
+---@field timestamp integer When it was sent, in milliseconds since 1970.
+---@field attempts integer 1 for the first time that it is handed out.
+---@field body any As it was sent.
+local QueueMessage = {}
+
+---It is done with, whatever is said later or becomes of the handler.
+function QueueMessage:ack() end
+
+---It is tried again, unless it was acked. After `max_retries` times it goes to the dead letter queue.
+---@param options? { delaySeconds: number } Before that; default: `retry_delay`.
+function QueueMessage:retry(options) end
+
 ---@alias EmailHandler fun(message: Message, env: Env, ctx: Context)
 ---@alias ScheduledHandler fun(event: ScheduledEvent, env: Env, ctx: Context)
+---@alias QueueHandler fun(batch: MessageBatch, env: Env, ctx: Context)
 
 ---What a script returns: one of these at least.
 ---@class Worker
 ---@field email? EmailHandler
 ---@field scheduled? ScheduledHandler
 ---@field fetch? FetchHandler
+---@field queue? QueueHandler
 
 ---Lines for the message's trail, with a level: the module log.
 ---@type log
