@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 
 build_packages=(
     cmake gcc git libc6-dev ninja-build pkg-config
-    libcurl4-openssl-dev libidn2-dev libjansson-dev libluajit-5.1-dev libmicrohttpd-dev libpcre2-dev libseccomp-dev libsqlite3-dev libssl-dev
+    libcurl4-openssl-dev libidn2-dev libjansson-dev libluajit-5.1-dev libpcre2-dev libseccomp-dev libsqlite3-dev libssl-dev
     libunbound-dev libuv1-dev libyaml-dev libcmocka-dev
 )
 lint_packages=(clang-format-14 clang-tidy-14 cppcheck lua-check python3)

@@ -14,10 +14,10 @@ static const struct option_row http_rows[] = {
      "of a request"},
     {"body_memory", OPTION_BYTES64, ROW(server.memory_bytes_max), "64MiB", 1024, 1ULL << 40,
      "of the bodies of all requests together, of each host process"},
-    {"header_size", OPTION_BYTES32, ROW(server.header_bytes_max), "16KiB", 1024, 1 << 20,
-     "of a request; as it was at the start"},
+    {"header_size", OPTION_BYTES32, ROW(server.header_bytes_max), "16KiB", 1024,
+     HTTP_SERVER_HEADER_BYTES_MAX, "of a request"},
     {"connections", OPTION_COUNT, ROW(server.connections_max), "1000", 1, 100000,
-     "of each host process; more are closed at once"},
+     "of each host process; more are told so and closed"},
     {"connections_per_address", OPTION_COUNT, ROW(server.connections_per_address_max), "50",
      1, 100000, "from one IPv4 address or IPv6 /64 that is no trusted proxy"},
     {"requests_per_worker", OPTION_COUNT, ROW(requests_per_worker_max), "16", 1, 10000,
@@ -35,8 +35,7 @@ const struct option_table config_http_options = OPTION_TABLE(http_rows);
 
 const struct node_key config_http_keys[] = {
     {"listen", "list", "nowhere",
-     "where HTTP is offered: addresses such as 127.0.0.1:8080, or maps. There is no TLS: "
-     "that is for a reverse proxy"},
+     "where HTTP is offered: addresses such as 127.0.0.1:8080, or maps"},
     {"dev_listen", "text", "127.0.0.1:8025",
      "the same for `postern dev`: one address; when it is not said and taken, a free port"},
     {"trusted_proxies", "list", NULL,
@@ -46,6 +45,7 @@ const struct node_key config_http_keys[] = {
 };
 const struct node_key config_http_listener_keys[] = {
     {"address", "text", NULL, "127.0.0.1:8080, \"[::1]:8080\""},
+    {"tls", "true, false", "false", "HTTPS, with the certificates of `tls`"},
     {0},
 };
 const struct node_key config_url_keys[] = {
@@ -65,7 +65,8 @@ static void read_address(struct node *node, struct http_listener_options *listen
         node_problem(node, problems, "expected an address and port such as 127.0.0.1:8080");
 }
 
-static void read_listener(struct node *node, struct http_listener_options *listener,
+static void read_listener(const struct config *config, struct node *node,
+                          struct http_listener_options *listener,
                           struct problem_list *problems)
 {
     if (node->kind != NODE_MAP) {
@@ -78,6 +79,11 @@ static void read_listener(struct node *node, struct http_listener_options *liste
     else
         node_problem(node, problems,
                      "a listener needs an `address:` such as 127.0.0.1:8080");
+    struct node *tls = node_get(node, "tls");
+    if (tls)
+        node_to_bool(tls, problems, &listener->is_tls);
+    if (listener->is_tls && config->certificate_count == 0)
+        node_problem(tls, problems, "`tls: true` needs a certificate: see `tls:`");
     node_report_unused(node, config_http_listener_keys, problems);
 }
 
@@ -89,7 +95,7 @@ static void read_listeners(struct config *config, struct node *node,
     http->listeners = arena_array(config->arena, struct http_listener_options, count);
     http->listener_count = count;
     for (size_t i = 0; i < count; i++)
-        read_listener(node_item(node, i), &http->listeners[i], problems);
+        read_listener(config, node_item(node, i), &http->listeners[i], problems);
 }
 
 static void listen_for_dev(struct config *config, struct node *node,

@@ -71,9 +71,9 @@ static int open_server(struct serving *serving, struct config *config, struct er
     struct tls_server *tls = host_open_tls(config, err);
     if (!err->code)
         host->server = smtp_server_open(&config->smtp, tls, &serving->handler, err);
-    tls_server_release(tls);
     if (host->server)
-        host->http = http_front_open(&host->router, err);
+        host->http = http_front_open(&host->router, tls, err);
+    tls_server_release(tls);
     return host->http ? 0 : err->code;
 }
 

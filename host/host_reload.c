@@ -117,12 +117,14 @@ static bool has_same_listeners(const struct config *a, const struct config *b)
 
 static bool has_same_http(const struct http_options *a, const struct http_options *b)
 {
-    bool is_same = a->listener_count == b->listener_count &&
-                   a->server.header_bytes_max == b->server.header_bytes_max;
-    for (size_t i = 0; is_same && i < a->listener_count; i++)
-        is_same = net_address_same_ip(&a->listeners[i].address, &b->listeners[i].address) &&
-                  net_address_port(&a->listeners[i].address) ==
-                      net_address_port(&b->listeners[i].address);
+    bool is_same = a->listener_count == b->listener_count;
+    for (size_t i = 0; is_same && i < a->listener_count; i++) {
+        const struct http_listener_options *one = &a->listeners[i];
+        const struct http_listener_options *other = &b->listeners[i];
+        is_same = one->is_tls == other->is_tls &&
+                  net_address_same_ip(&one->address, &other->address) &&
+                  net_address_port(&one->address) == net_address_port(&other->address);
+    }
     return is_same;
 }
 
@@ -185,14 +187,14 @@ static int take_effect(struct serving *serving, struct config *config, struct er
         return err_prefix(err, "delivery");
     }
     smtp_server_reconfigure(host->server, &config->smtp, tls);
-    tls_server_release(tls);
     status_log_level(str_of(config->log_level));
     host_tell_shutdown(host, config);
     host_watch_files(serving->watch, config);
     note_what_needs_a_restart(host->router.config, config);
     config_release(host->router.config);
     host->router.config = config;
-    http_front_reconfigure(host->http);
+    http_front_reconfigure(host->http, tls);
+    tls_server_release(tls);
     note_changed_workers(config);
     consumers_wake(host->router.consumers);
     durable_reconfigure(&host->router);

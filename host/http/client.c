@@ -1,14 +1,5 @@
 #include "http/client.h"
 
-static bool is_proxy(const struct http_server_options *options,
-                     const struct net_address *address)
-{
-    for (size_t i = 0; i < options->proxy_count; i++)
-        if (net_block_contains(&options->proxies[i], address))
-            return true;
-    return false;
-}
-
 static struct str last_item(struct str *list)
 {
     ptrdiff_t comma = str_last_index(*list, ',');
@@ -21,7 +12,7 @@ static struct str last_item(struct str *list)
 static bool follow(const struct http_server_options *options, struct str list,
                    struct net_address *address)
 {
-    while (list.length && is_proxy(options, address)) {
+    while (list.length && http_server_is_proxy(options, address)) {
         struct net_address before;
         struct str item = last_item(&list);
         if (net_address_parse(item, 0, &before) < 0 &&
@@ -35,16 +26,20 @@ static bool follow(const struct http_server_options *options, struct str list,
 struct http_client_view http_client_view(const struct http_server_options *options,
                                          const struct http_server_request *request)
 {
-    struct http_client_view client = {.address = request->peer};
-    if (!is_proxy(options, &request->peer))
+    struct http_client_view client = {.address = request->peer,
+                                      .is_https = request->is_tls};
+    if (!http_server_is_proxy(options, &request->peer))
         return client;
-    for (size_t i = request->field_count; i > 0; i--) {
-        const struct http_field *field = &request->fields[i - 1];
+    const struct http_head *head = request->head;
+    for (size_t i = head->field_count; i > 0; i--) {
+        const struct http_field *field = &head->fields[i - 1];
         if (str_equal_nocase(str_of(field->name), STR("x-forwarded-for")) &&
             !follow(options, field->value, &client.address))
             break;
     }
-    const struct http_field *scheme = http_server_field(request, STR("x-forwarded-proto"));
-    client.is_https = scheme && str_equal_nocase(str_trim(scheme->value), STR("https"));
+    const struct http_field *scheme =
+        http_field_find(head->fields, head->field_count, STR("x-forwarded-proto"));
+    if (scheme)
+        client.is_https = str_equal_nocase(scheme->value, STR("https"));
     return client;
 }

@@ -5,7 +5,7 @@
 
 struct http_client_view {
     struct net_address address;
-    bool is_https; /* as the proxy says */
+    bool is_https; /* also as a proxy says */
 };
 
 /* X-Forwarded-For is read from its end, where the nearest proxy writes: the first address that is not a trusted proxy's is

@@ -57,10 +57,10 @@ static bool begin(void *arg, struct http_server_request *request,
 {
     struct http_front *front = arg;
     struct config *config = front->router->config;
-    if (http_url_has_dots(request->target))
+    if (http_url_has_dots(request->head->target))
         return refuse(response, 400, STR("The path is malformed.\n"));
-    struct http_url_match match =
-        http_url_map_find(&config->urls, request->host, request->target, request->method);
+    struct http_url_match match = http_url_map_find(
+        &config->urls, request->head->host, request->head->target, request->head->method);
     if (!match.rule)
         return match.allowed ? refuse_method(request, match.allowed, response)
                              : refuse(response, 404, STR("Not found.\n"));
@@ -127,12 +127,12 @@ static void end(void *arg, const struct http_server_request *request, unsigned s
     const struct http_front *front = arg;
     const struct http_worker_request *asked = request->handler_state;
     char ip[NET_ADDRESS_TEXT_BYTES];
-    struct str rest = request->target, path = str_cut(&rest, '?');
+    struct str rest = request->head->target, path = str_cut(&rest, '?');
     struct http_client_view client =
         http_client_view(&front->router->config->http.server, request);
     net_address_ip_text(&client.address, ip);
-    EVENT(NULL, STATUS_HTTP_REQUEST, FIELD("method", request->method), FIELD("path", path),
-          FIELD_NUMBER("status", status),
+    EVENT(NULL, STATUS_HTTP_REQUEST, FIELD("method", request->head->method),
+          FIELD("path", path), FIELD_NUMBER("status", status),
           FIELD_NUMBER("ms", task_now_ms() - request->begun_ms),
           FIELD("worker", asked ? asked->worker->options.name : STR("")),
           FIELD("client", str_of(ip)));
@@ -146,8 +146,8 @@ static int listen_at(struct http_server *server, const struct http_options *opti
                      const struct http_listener_options *listener, struct err *err)
 {
     if (listener->inherited_socket)
-        return http_server_adopt(server, listener->inherited_socket, err);
-    int result = http_server_listen(server, &listener->address, err);
+        return http_server_adopt(server, listener->inherited_socket, listener->is_tls, err);
+    int result = http_server_listen(server, &listener->address, listener->is_tls, err);
     if (result != -EADDRINUSE || !options->may_listen_elsewhere)
         return result;
     char ip[NET_ADDRESS_TEXT_BYTES];
@@ -155,17 +155,18 @@ static int listen_at(struct http_server *server, const struct http_options *opti
     net_address_ip_text(&listener->address, ip);
     net_address_parse(str_of(ip), 0, &elsewhere);
     *err = (struct err){0};
-    return http_server_listen(server, &elsewhere, err);
+    return http_server_listen(server, &elsewhere, listener->is_tls, err);
 }
 
-struct http_front *http_front_open(struct router *router, struct err *err)
+struct http_front *http_front_open(struct router *router, struct tls_server *tls,
+                                   struct err *err)
 {
     const struct http_options *options = &router->config->http;
     struct http_front *front = mem_zero(1, sizeof *front);
     front->router = router;
     front->loads = table_new();
     front->handler = (struct http_server_handler){front, begin, answer, end};
-    front->server = http_server_open(&options->server, &front->handler);
+    front->server = http_server_open(&options->server, tls, &front->handler);
     for (size_t i = 0; i < options->listener_count; i++) {
         if (listen_at(front->server, options, &options->listeners[i], err) < 0) {
             http_front_close(front);
@@ -175,9 +176,9 @@ struct http_front *http_front_open(struct router *router, struct err *err)
     return front;
 }
 
-void http_front_reconfigure(struct http_front *front)
+void http_front_reconfigure(struct http_front *front, struct tls_server *tls)
 {
-    http_server_reconfigure(front->server, &front->router->config->http.server);
+    http_server_reconfigure(front->server, &front->router->config->http.server, tls);
 }
 
 const struct net_address *http_front_address(const struct http_front *front, size_t n)

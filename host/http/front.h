@@ -6,10 +6,11 @@
 
 struct http_front;
 
-/* Opens the listeners of router->config; router is borrowed, and each request is for the snapshot that it then has. */
-struct http_front *http_front_open(struct router *router, struct err *err);
+/* Opens the listeners of router->config; `tls` may be NULL, router is borrowed, and each request is for the snapshot that it then has. */
+struct http_front *http_front_open(struct router *router, struct tls_server *tls,
+                                   struct err *err);
 /* After router->config has changed. */
-void http_front_reconfigure(struct http_front *front);
+void http_front_reconfigure(struct http_front *front, struct tls_server *tls);
 /* The address of the n-th listener; NULL past the last. */
 const struct net_address *http_front_address(const struct http_front *front, size_t n);
 /* As http_server_shut_down and http_server_hasten. */

@@ -5,6 +5,7 @@
 
 struct http_listener_options {
     struct net_address address;
+    bool is_tls;          /* from the first byte */
     int inherited_socket; /* bound, from a supervisor; 0: open one */
 };
 

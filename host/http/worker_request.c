@@ -40,32 +40,32 @@ static void put_fields(struct buf *out, const struct http_server_request *http,
                        struct arena *arena)
 {
     value_put_table(out, "headers");
-    for (size_t i = 0; i < http->field_count; i++)
-        put_field(out, i + 1, &http->fields[i], arena);
+    for (size_t i = 0; i < http->head->field_count; i++)
+        put_field(out, i + 1, &http->head->fields[i], arena);
     value_end_table(out);
 }
 
 /* A client of HTTP/1.0 may have named no host. */
 static struct str url_of(const struct http_worker_request *request, struct arena *arena)
 {
-    struct str host = request->http->host;
+    struct str host = request->http->head->host;
     const char *name = request->config->host_name;
     if (host.length == 0)
         host = str_of(name);
     return str_of(arena_printf(arena, "%s://%.*s%.*s",
                                request->client.is_https ? "https" : "http", STR_ARG(host),
-                               STR_ARG(request->http->target)));
+                               STR_ARG(request->http->head->target)));
 }
 
 struct str http_worker_event(const struct http_worker_request *request, struct arena *arena)
 {
     const struct http_server_request *http = request->http;
     char ip[NET_ADDRESS_TEXT_BYTES];
-    struct str query = http->target, path = str_cut(&query, '?');
+    struct str query = http->head->target, path = str_cut(&query, '?');
     struct buf out;
     buf_init(&out, EVENT_MAX);
     value_begin_table(&out);
-    value_put_string(&out, "method", http->method);
+    value_put_string(&out, "method", http->head->method);
     value_put_string(&out, "url", url_of(request, arena));
     value_put_string(&out, "path", path);
     value_put_string(&out, "queryString", query);
