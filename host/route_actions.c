@@ -33,7 +33,9 @@ static void write_action(struct buf *out, const struct action *action,
                          const struct config_worker *worker, struct arena *arena)
 {
     struct str detail = binding_hide_secrets(worker, action->detail, arena);
-    buf_printf(out, "{\"do\":\"%s\",\"to\":", action->what);
+    buf_append(out, STR("{\"do\":\""));
+    buf_append(out, str_of(action->what));
+    buf_append(out, STR("\",\"to\":"));
     trail_json_text(out, binding_hide_secrets(worker, action->to, arena));
     if (detail.length) {
         buf_append(out, STR(",\"detail\":"));
@@ -46,6 +48,8 @@ struct str route_actions_json(const struct passage *passage, const struct outcom
 {
     struct arena *arena = passage->message->arena;
     struct buf out, one;
+    if (list_empty(&passage->actions))
+        return STR("[]");
     buf_init(&out, ACTIONS_BYTES_MAX);
     buf_init(&one, ACTIONS_BYTES_MAX);
     buf_append(&out, STR("["));
