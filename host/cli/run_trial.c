@@ -169,14 +169,17 @@ static json_t *log_of(const struct trail *trail)
     return lines;
 }
 
-/* What any run has. */
+/* What any run has; `reply` is that to a message's sender, else NULL. */
 static void tell_run(const struct captured *captured, const struct trail *trail,
-                     const struct worker_outcome *outcome, json_t *report)
+                     const struct worker_outcome *outcome, const struct reply *reply,
+                     json_t *report)
 {
     const struct trial *trial = captured->trial;
     json_object_set_new(report, "sends", captured->sends);
     json_object_set_new(report, "fetches", captured->web.fetches);
     json_object_set_new(report, "log", log_of(trail));
+    if (reply)
+        json_object_set_new(report, "smtpReply", json_reply(reply));
     json_object_set_new(report, "cpuUs", json_integer((json_int_t)outcome->cpu_us));
     if (outcome->result != WORKER_OK && outcome->result != WORKER_REJECTED)
         json_object_set_new(report, "error", cli_json_bytes(outcome->text));
@@ -189,12 +192,12 @@ static void tell_run(const struct captured *captured, const struct trail *trail,
 static json_t *report_of(const struct captured *captured, const struct passage *passage,
                          const struct worker_outcome *outcome, const struct reply *reply)
 {
-    json_t *report = json_pack(
-        "{s:s, s:o, s:o, s:o}", "outcome", worker_result_name(outcome->result), "smtpReply",
-        json_reply(reply), "forwards", captured->forwards, "replies", captured->replies);
+    json_t *report =
+        json_pack("{s:s, s:o, s:o}", "outcome", worker_result_name(outcome->result),
+                  "forwards", captured->forwards, "replies", captured->replies);
     if (outcome->result == WORKER_REJECTED)
         json_object_set_new(report, "rejectReason", cli_json_bytes(outcome->text));
-    tell_run(captured, passage->trail, outcome, report);
+    tell_run(captured, passage->trail, outcome, reply, report);
     return report;
 }
 
@@ -263,7 +266,7 @@ json_t *trial_run_event(struct trial *trial, const struct worker_event *event,
     while (trial->config->references > references) /* waitUntil functions */
         task_sleep(POLL_MS);
     json_t *report = json_pack("{s:s}", "outcome", worker_result_name(outcome->result));
-    tell_run(&captured, what.trail, outcome, report);
+    tell_run(&captured, what.trail, outcome, NULL, report);
     json_decref(captured.forwards);
     json_decref(captured.replies);
     end(trial, &router);

@@ -152,8 +152,8 @@ function Worker:scheduled(event, options)
   end
   for name, value in pairs(event) do
     if type(value) ~= event_kinds[name] then
-      error(("worker:scheduled: the event has cron, a string, and scheduledTime, a number; got %s, a %s"):format(
-        tostring(name), type(value)), 2)
+      local got = tostring(name) .. ", a " .. type(value)
+      error("worker:scheduled: the event has cron, a string, and scheduledTime, a number; got " .. got, 2)
     end
   end
   local now_ms = (fake.clock() or os.time()) * 1000

@@ -38,7 +38,7 @@ local WorkerUnderTest = {}
 function WorkerUnderTest:email(message, options) end
 
 ---A time of its `cron:` has come: the same, for its `scheduled` handler.
----@param event? { cron?: string, scheduledTime?: integer } Any minute's line, and the present minute, where nothing is said.
+---@param event? { cron?: string, scheduledTime?: integer } Else any minute's line, and the present minute.
 ---@param options? EmailOptions
 ---@return ScheduledResult
 function WorkerUnderTest:scheduled(event, options) end
