@@ -68,6 +68,14 @@ void binding_fail(struct binding_request *request, const char *code, const char 
     va_end(args);
 }
 
+void binding_note_action(const struct binding_request *request, const char *what,
+                         struct str to, struct str detail)
+{
+    const struct binding_place *place = request->place;
+    if (place->passage)
+        route_note_action(place->passage, place->outcome, what, to, detail);
+}
+
 /* --- arguments --- */
 
 bool binding_take_text(struct binding_request *request, const char *name, size_t least,

@@ -47,6 +47,10 @@ bool binding_take_text(struct binding_request *request, const char *name, size_t
 bool binding_take_number(struct binding_request *request, const char *name, int64_t least,
                          int64_t most, int64_t missing, int64_t *number);
 
+/* For the row of the message that it runs for, if for one (route_note_action). */
+void binding_note_action(const struct binding_request *request, const char *what,
+                         struct str to, struct str detail);
+
 typedef void binding_method_fn(struct binding_request *request);
 binding_method_fn binding_kv_get, binding_kv_put, binding_kv_delete, binding_kv_increment,
     binding_kv_list;

@@ -115,6 +115,9 @@ void binding_queue_send(struct binding_request *request)
     struct store_worker_send sent = {.queue = request->binding->space};
     if (!take_messages(request, queue, &sent))
         return;
+    binding_note_action(request, "queue", sent.queue,
+                        str_of(arena_printf(request->arena, "%zu message%s", sent.count,
+                                            sent.count == 1 ? "" : "s")));
     if (router->store && queue) {
         sent.messages_max = queue->messages_max;
         sent.bytes_max = queue->bytes_max;

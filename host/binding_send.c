@@ -249,14 +249,11 @@ static void deliver_now(struct binding_request *request, const struct sent *sent
     }
 }
 
-/* For the row of the message that it was sent for. */
 static void note_action(const struct binding_request *request, const struct sent *sent)
 {
-    const struct binding_place *place = request->place;
     struct str subject = header_value(&sent->header, STR("Subject"), request->arena);
-    for (size_t i = 0; place->passage && i < sent->recipient_count; i++)
-        route_note_action(place->passage, place->outcome, "send", sent->recipients[i].text,
-                          subject);
+    for (size_t i = 0; i < sent->recipient_count; i++)
+        binding_note_action(request, "send", sent->recipients[i].text, subject);
 }
 
 static void tell(struct binding_request *request, const struct sent *sent)

@@ -173,7 +173,7 @@ void route_remember_sent(struct passage *passage);
  * PRDR each recipient gets its own as well. */
 struct reply route_answer(struct passage *passage, struct smtp_transaction *transaction);
 
-/* Something is to be sent for this recipient: `what` ("forward", "reply", "send"), to whom, and what tells it from
+/* Something is to be sent for this recipient: `what` ("forward", "reply", "send", "queue"), to whom, and what tells it from
  * others, or nothing. Copied. */
 void route_note_action(struct passage *passage, const struct outcome *outcome,
                        const char *what, struct str to, struct str detail);

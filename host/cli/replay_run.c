@@ -57,6 +57,15 @@ static void capture(void *arg, const struct delivery_request *request, struct ar
     trial_upstream_answer(walk->upstreams, walk->upstream_count, request, result);
 }
 
+/* Nobody gets what is sent to a queue. */
+static void ignore_sent(void *arg, const struct binding *binding,
+                        const struct store_worker_send *sent)
+{
+    (void)arg;
+    (void)binding;
+    (void)sent;
+}
+
 /* --- workers --- */
 
 /* Whether it may look at a clock: os.time, os.date and time.now have no other names. */
@@ -188,6 +197,7 @@ int replay_run(const struct replay_world *world, const struct store_kept *stored
             (struct smtp_transaction){.message = replay->kept.message, .wants_prdr = true};
         bindings_show_kv(walk.router.bindings, store_kv_of(world->store));
         bindings_set_fetch(walk.router.bindings, trial_fetch, &walk.web);
+        bindings_set_sent(walk.router.bindings, ignore_sent, NULL);
         bindings_set_now(walk.router.bindings, replay->kept.message->received_at);
         make_workers(world->config, replay->kept.message);
         go(&walk);

@@ -344,6 +344,19 @@ def test_nothing_is_sent_written_or_asked(kept, destination):
     assert everything() == before and len(destination.mails) == mails
 
 
+def test_nothing_is_queued_for_other_workers(kept):
+    kept.rules.script("crunch", "return { queue = function(batch) end }")
+    kept.start("env.JOBS:sendBatch { { body = 'one' }, { body = 'two' } }")
+    kept.rules.write_host(workers={"work": {"script": "work.lua", "queues": {"JOBS": "jobs"}},
+                                   "crunch": {"consumes": {"jobs": {}}}})
+    kept.gateway.reload()
+    kept.send("work@gate.test")
+    kept.wait_for(1)
+    assert kept.results()[0]["after"]["actions"] == [{"do": "queue", "to": "jobs", "detail": "2 messages"}]
+    kept.script("env.JOBS:send 'one'")
+    assert "queue to jobs (2 messages) -> queue to jobs (1 message)" in kept.replay(code=1)
+
+
 def test_kv_is_seen_as_it_is(kept):
     body = "message:setReject(tostring(env.SEEN:get('key')) .. #env.SEEN:list{}.keys)"
     kept.start(body, worker={"kv": {"SEEN": "seen"}})
