@@ -42,6 +42,11 @@ void batch_release(void *arg)
         arena_free(batch->arena);
 }
 
+const struct store_worker_message *batch_message(const struct batch *batch, size_t index)
+{
+    return &batch->messages[index];
+}
+
 /* --- what the worker is given --- */
 
 static int put_message(struct buf *out, const struct store_worker_message *message)

@@ -24,6 +24,7 @@ struct batch *batch_new(struct str queue, const struct store_worker_message *mes
 struct batch *batch_keep(struct batch *batch);
 void batch_release(void *batch);
 
+const struct store_worker_message *batch_message(const struct batch *batch, size_t index);
 /* What happens to the worker (worker/wire.h, EVENT). */
 struct worker_event batch_event(const struct batch *batch);
 /* A call of the handler's: { message = 1, delaySeconds = 5 }, without a message about all. */

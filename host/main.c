@@ -24,10 +24,10 @@ const struct cli_command cli_commands[] = {
      "SCRIPT [MESSAGE.eml] --from ADDRESS --to ADDRESS [--auth dmarc=pass,…] "
      "[--upstream ADDRESS=REPLY]… [--env NAME=VALUE]… [--bind NAME=KIND]… [--spam-score "
      "SCORE]\n       postern run SCRIPT --scheduled [--cron LINE] [--time TIME] [--env …]… "
-     "[--bind …]…",
-     "Runs one message, or one scheduled time, through a worker's script and prints what "
-     "it "
-     "did as JSON.",
+     "[--bind …]…\n       postern run SCRIPT --queue QUEUE --body JSON… [--env …]… [--bind "
+     "…]…",
+     "Runs one message, one scheduled time or one batch through a worker's script and "
+     "prints what it did as JSON.",
      cli_run},
     {"test", "[DIR|FILE…] [--filter TEXT] [--scripts DIR] [--junit FILE] [--json FILE]",
      "Runs the *_test.lua files of worker scripts.", cli_test},

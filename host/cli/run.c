@@ -1,4 +1,4 @@
-/* `postern run`: one message, or one time of a schedule, through one script, nothing leaves; what it did is printed as
+/* `postern run`: one message, one time of a schedule or one batch of a queue through one script, nothing leaves; what it did is printed as
  * JSON. */
 #include <errno.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 #include "base/table.h"
 #include "cli/cli.h"
 #include "cli/json.h"
-#include "cli/run_trial.h"
+#include "cli/run_batch.h"
 #include "cli/when.h"
 
 #define MESSAGE_BYTES_MAX ((size_t)256 * 1024 * 1024)
@@ -23,9 +23,10 @@
 
 struct asked {
     const char *script, *file, *from, *to, *auth, *spam_score;
-    const char *scheduled, *cron, *time; /* --scheduled: not NULL */
+    const char *scheduled, *cron, *time;  /* --scheduled: not NULL */
+    const char *queue, *bodies[LIST_MAX]; /* --queue: not NULL */
     const char *upstreams[LIST_MAX], *variables[LIST_MAX], *bindings[LIST_MAX];
-    size_t upstream_count, variable_count, binding_count;
+    size_t upstream_count, variable_count, binding_count, body_count;
 };
 
 /* What is to be tried. */
@@ -34,6 +35,8 @@ struct errand {
     bool is_scheduled;
     struct str cron;
     uint64_t due_ms;
+    const char *queue; /* NULL: none */
+    json_t *messages;  /* of the batch */
 };
 
 static enum worker_result run_scheduled(struct errand *errand)
@@ -43,6 +46,20 @@ static enum worker_result run_scheduled(struct errand *errand)
     const struct worker_event event = scheduled_event(errand->cron, errand->due_ms, arena);
     cli_json_print(trial_run_event(&errand->trial, &event, &outcome));
     return outcome.result;
+}
+
+static enum worker_result run_queue(struct errand *errand)
+{
+    struct worker_outcome outcome;
+    struct err err = {0};
+    const struct batch_asked asked = {str_of(errand->queue), errand->messages};
+    json_t *report = trial_run_batch(&errand->trial, &asked, &outcome, &err);
+    if (report) {
+        cli_json_print(report);
+        return outcome.result;
+    }
+    fprintf(stderr, "postern run: %s\n", err.text);
+    return WORKER_BROKEN;
 }
 
 static enum worker_result run_email(struct trial *trial)
@@ -59,8 +76,9 @@ static int run(void *arg)
     status_log_level(STR("off"));
     config_start_workers(trial->config, NULL, NULL);
     trial->bindings = bindings_open(1);
-    enum worker_result result =
-        errand->is_scheduled ? run_scheduled(errand) : run_email(trial);
+    enum worker_result result = errand->is_scheduled ? run_scheduled(errand)
+                                : errand->queue      ? run_queue(errand)
+                                                     : run_email(trial);
     worker_stop_all();
     bindings_close(trial->bindings);
     return result == WORKER_OK || result == WORKER_REJECTED ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -94,7 +112,8 @@ static int read_binding(const char *text, struct binding *binding, struct err *e
         return 0;
     }
     return err_set(err, -EINVAL,
-                   "--bind \"%s\" is not NAME=kv, NAME=send, NAME=limiter, NAME=fetch",
+                   "--bind \"%s\" is not NAME=kv, NAME=send, NAME=limiter, NAME=fetch, "
+                   "NAME=queue",
                    text);
 }
 
@@ -167,11 +186,28 @@ static int read_schedule(const struct asked *asked, struct errand *errand, struc
     return 0;
 }
 
+static int read_batch(const struct asked *asked, struct errand *errand, struct err *err)
+{
+    errand->queue = asked->queue;
+    errand->messages = json_array();
+    for (size_t i = 0; i < asked->body_count; i++) {
+        json_error_t problem;
+        json_t *body = json_loads(asked->bodies[i], JSON_DECODE_ANY, &problem);
+        if (!body)
+            return err_set(err, -EINVAL, "--body \"%s\" is no JSON: %s", asked->bodies[i],
+                           problem.text);
+        json_array_append_new(errand->messages, json_pack("{s:o}", "body", body));
+    }
+    return 0;
+}
+
 static int read_errand(const struct asked *asked, struct errand *errand, struct err *err)
 {
     struct trial *trial = &errand->trial;
     if (set_environment(asked, trial, err) < 0 || read_upstreams(asked, trial, err) < 0)
         return err->code;
+    if (asked->queue)
+        return read_batch(asked, errand, err);
     return asked->scheduled ? read_schedule(asked, errand, err)
                             : read_email(asked, trial, err);
 }
@@ -192,6 +228,7 @@ static int try_script(const struct asked *asked)
     } else if (errand.trial.config) {
         exit_code = loop_run_task("run", run, &errand);
     }
+    json_decref(errand.messages);
     config_release(errand.trial.config);
     message_release(errand.trial.message);
     problem_list_close(&problems);
@@ -205,12 +242,17 @@ static const char *find_mistake(const struct asked *asked)
         asked->file || asked->from || asked->to || asked->auth || asked->spam_score;
     if (!asked->script)
         return "SCRIPT is needed";
-    if (asked->scheduled && has_message)
-        return "--scheduled goes without MESSAGE, --from, --to, --auth and --spam-score";
+    if ((asked->scheduled || asked->queue) && has_message)
+        return "--scheduled and --queue go without MESSAGE, --from, --to, --auth and "
+               "--spam-score";
     if (!asked->scheduled && (asked->cron || asked->time))
         return "--cron and --time are for --scheduled";
+    if (!asked->queue != !asked->body_count || (asked->queue && asked->scheduled))
+        return "--queue goes with --body, and without --scheduled";
+    if (asked->queue)
+        return NULL;
     if (!asked->scheduled && (!asked->from || !asked->to))
-        return "--from and --to are needed, or --scheduled";
+        return "--from and --to are needed, or --scheduled, or --queue";
     return NULL;
 }
 
@@ -229,6 +271,10 @@ static void print_more_help(void)
         "\n\nWith --scheduled the worker's `scheduled` handler runs, once, as if the time "
         "had come:"
         "\nnow, or --time."
+        "\n\nWith --queue its `queue` handler gets a batch; what becomes of each message "
+        "is "
+        "printed"
+        "\nas `messages`. What a worker sends to queues is printed as `queued`."
         "\n\nExit code: 0 the worker decided (accepted or refused the message), 1 it "
         "failed or"
         "\ndoes not load, 2 a mistake in the arguments.");
@@ -249,10 +295,12 @@ int cli_run(const struct cli_command *command, int argc, char **argv)
         {"--cron", "LINE", "event.cron, with --scheduled: \"0 7 * * *\"", &asked.cron},
         {"--time", "TIME", "event.scheduledTime, with --scheduled: 2026-11-22T07:00 (UTC)",
          &asked.time},
+        {"--queue", "QUEUE", "batch.queue of a batch, in place of a message", &asked.queue},
+        {"--body", "JSON", "of a message of the batch; repeatable", asked.bodies},
         {"--env", "NAME=VALUE", "a variable in env; repeatable", asked.variables},
         {"--bind", "NAME=KIND",
-         "a binding in env: KIND is kv (empty at first), send, limiter or fetch (nobody "
-         "answers); repeatable",
+         "a binding in env: KIND is kv (empty at first), send, limiter, queue or fetch "
+         "(nobody answers); repeatable",
          asked.bindings},
         {"--upstream", "ADDRESS=REPLY",
          "what the next hop of an address says: me@dest.test=\"550 5.1.1 gone\"; "
@@ -261,19 +309,21 @@ int cli_run(const struct cli_command *command, int argc, char **argv)
     };
     struct cli_list lists[] = {{asked.upstreams, LIST_MAX, 0},
                                {asked.variables, LIST_MAX, 0},
-                               {asked.bindings, LIST_MAX, 0}};
+                               {asked.bindings, LIST_MAX, 0},
+                               {asked.bodies, LIST_MAX, 0}};
     struct cli_arguments arguments = {.flags = flags,
                                       .flag_count = sizeof flags / sizeof *flags,
                                       .positional = positional,
                                       .positional_max = 2,
                                       .lists = lists,
-                                      .list_count = 3,
+                                      .list_count = 4,
                                       .more_help = print_more_help};
     int exit_code;
     if (cli_arguments_read(command, &arguments, argc, argv, &exit_code) < 0)
         return exit_code;
     asked.script = positional[0];
     asked.file = positional[1];
+    asked.body_count = lists[3].count;
     const char *mistake = find_mistake(&asked);
     if (mistake) {
         fprintf(stderr, "postern run: %s\nusage: postern %s %s\n", mistake, command->name,

@@ -2,17 +2,19 @@
 
 #include <string.h>
 
+#include "batch.h"
 #include "event_run.h"
 #include "route.h"
 
 #include "base/task.h"
 #include "cli/json.h"
+#include "cli/run_batch.h"
 
 #define POLL_MS 5
 
 struct captured {
     const struct trial *trial;
-    json_t *forwards, *replies, *sends;
+    json_t *forwards, *replies, *sends, *queued;
     struct trial_web web;
 };
 
@@ -177,6 +179,7 @@ static void tell_run(const struct captured *captured, const struct trail *trail,
     const struct trial *trial = captured->trial;
     json_object_set_new(report, "sends", captured->sends);
     json_object_set_new(report, "fetches", captured->web.fetches);
+    json_object_set_new(report, "queued", captured->queued);
     json_object_set_new(report, "log", log_of(trail));
     if (reply)
         json_object_set_new(report, "smtpReply", json_reply(reply));
@@ -205,19 +208,22 @@ static json_t *report_of(const struct captured *captured, const struct passage *
 
 static void begin(struct trial *trial, struct captured *captured, struct router *router)
 {
-    *captured = (struct captured){
-        trial, json_array(), json_array(), json_array(), {trial->web, json_array(), 0}};
+    *captured =
+        (struct captured){trial,        json_array(), json_array(),
+                          json_array(), json_array(), {trial->web, json_array(), 0}};
     *router = (struct router){.config = trial->config,
                               .delivery = delivery_open_capture(capture, captured),
                               .bindings = trial->bindings,
                               .is_reply_unchecked = !trial->is_verified,
                               .is_trial = true};
     bindings_set_fetch(trial->bindings, trial_fetch, &captured->web);
+    bindings_set_sent(trial->bindings, trial_sent, captured->queued);
 }
 
 static void end(const struct trial *trial, const struct router *router)
 {
     bindings_set_fetch(trial->bindings, NULL, NULL);
+    bindings_set_sent(trial->bindings, NULL, NULL);
     delivery_close(router->delivery);
 }
 
@@ -255,11 +261,16 @@ json_t *trial_run_event(struct trial *trial, const struct worker_event *event,
     struct router router;
     begin(trial, &captured, &router);
     struct arena *arena = trial->message->arena;
-    const struct event_run what = {.router = &router,
-                                   .config = trial->config,
-                                   .worker = trial->worker,
-                                   .event = *event,
-                                   .trail = trail_new(arena, trial->message->id)};
+    struct event_run what = {.router = &router,
+                             .config = trial->config,
+                             .worker = trial->worker,
+                             .event = *event,
+                             .trail = trail_new(arena, trial->message->id)};
+    if (trial->batch) {
+        what.arg = batch_keep(trial->batch);
+        what.call = batch_call;
+        what.ended = batch_release;
+    }
     size_t references = trial->config->references;
     if (event_run(&what, arena, outcome) < 0)
         outcome->result = WORKER_CRASHED;

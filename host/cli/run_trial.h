@@ -40,6 +40,7 @@ struct trial {
     double spam_score; /* negative: nothing is scored */
     json_t *
         web; /* { BINDING: { "POST https://…" or "https://…": { status, headers, body } } }; may be NULL */
+    struct batch *batch; /* whose event it is; NULL: none (run_batch.h) */
     struct trial_upstream *upstreams;
     size_t upstream_count; /* every other address takes what it is sent */
 };
@@ -76,10 +77,11 @@ int trial_fetch(void *arg, const struct binding *binding,
 /* Runs it, in a task, and waits for waitUntil functions too. What came of it:
  *   { outcome, rejectReason?, error?, traceback?, cpuUs, smtpReply: { code, enhanced, text },
  *     forwards: [{ to, headers, upstream? }], replies: [{ to, raw, upstream? }],
- *     sends: [{ to, raw, upstream? }], fetches: [{ binding, method, url, headers, body }], log: [{ level, text }], kv: what trial_kv says afterwards }
+ *     sends: [{ to, raw, upstream? }], fetches: [{ binding, method, url, headers, body }],
+ *     queued: [{ binding, queue, body, delaySeconds }], log: [{ level, text }], kv: what trial_kv says afterwards }
  * where `upstream` is what the trial has one say. */
 json_t *trial_run(struct trial *trial, enum worker_result *result);
-/* The same for another handler, with an empty message in the trial: { outcome, error?, traceback?, cpuUs, sends, fetches, log, kv };
+/* The same for another handler, with an empty message in the trial: { outcome, error?, traceback?, cpuUs, sends, fetches, queued, log, kv };
  * what the handler returned is the outcome's, whose texts last as long as the message. */
 json_t *trial_run_event(struct trial *trial, const struct worker_event *event,
                         struct worker_outcome *outcome);

@@ -1,4 +1,4 @@
-/* What a test asks for: a message, or a time of a schedule, through the worker beside it, as a trial (run_trial.h). */
+/* What a test asks for: a message, a time of a schedule or a batch through the worker beside it, as a trial (run_trial.h). */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "base/task.h"
 #include "cli/cli.h"
-#include "cli/run_trial.h"
+#include "cli/run_batch.h"
 #include "cli/test.h"
 #include "rules/problem.h"
 #include "store/kv.h"
@@ -251,8 +251,10 @@ static int read_trial(struct trial *trial, const json_t *question, struct str ra
 
 struct job {
     struct trial *trial;
-    const struct worker_event *event; /* NULL: a message */
-    json_t *report;
+    const struct worker_event *event; /* or … */
+    const struct batch_asked *batch;  /* … or neither: a message */
+    json_t *report;                   /* NULL: there is none */
+    struct err *err;
 };
 
 static int run_job(void *arg)
@@ -260,31 +262,33 @@ static int run_job(void *arg)
     struct job *job = arg;
     enum worker_result result;
     struct worker_outcome outcome;
-    job->report = job->event ? trial_run_event(job->trial, job->event, &outcome)
-                             : trial_run(job->trial, &result);
+    if (job->batch)
+        job->report = trial_run_batch(job->trial, job->batch, &outcome, job->err);
+    else
+        job->report = job->event ? trial_run_event(job->trial, job->event, &outcome)
+                                 : trial_run(job->trial, &result);
     return 0;
 }
 
 /* In a task of its own: whatever happens to the test meanwhile, the trial comes to its end. */
-static struct str run_to_end(struct trial *trial, const struct worker_event *event,
-                             struct arena *arena)
+static int run_to_end(struct job *job, struct arena *arena, struct str *answer)
 {
-    struct job job = {.trial = trial, .event = event};
-    task_join(task_start("trial", run_job, &job));
-    char *text = json_dumps(job.report, JSON_COMPACT);
-    json_decref(job.report);
-    struct str answer = arena_str(arena, str_of(text));
+    task_join(task_start("trial", run_job, job));
+    if (!job->report)
+        return job->err->code;
+    char *text = json_dumps(job->report, JSON_COMPACT);
+    json_decref(job->report);
+    *answer = arena_str(arena, str_of(text));
     free(text);
-    return answer;
+    return 0;
 }
 
 static int try_email(struct trial *trial, const json_t *question, struct str raw,
                      struct arena *arena, struct str *answer, struct err *err)
 {
+    struct job job = {.trial = trial, .err = err};
     int result = read_trial(trial, question, raw, err);
-    if (result == 0)
-        *answer = run_to_end(trial, NULL, arena);
-    return result;
+    return result < 0 ? result : run_to_end(&job, arena, answer);
 }
 
 static int try_scheduled(struct trial *trial, const json_t *question, struct arena *arena,
@@ -299,8 +303,31 @@ static int try_scheduled(struct trial *trial, const json_t *question, struct are
     if (read_upstreams(trial, json_object_get(question, "upstreams"), err) < 0)
         return err->code;
     const struct worker_event event = scheduled_event(line, (uint64_t)time_ms, arena);
-    *answer = run_to_end(trial, &event, arena);
-    return 0;
+    return run_to_end(&(struct job){.trial = trial, .event = &event, .err = err}, arena,
+                      answer);
+}
+
+static int try_batch(struct trial *trial, const json_t *question, struct arena *arena,
+                     struct str *answer, struct err *err)
+{
+    const struct batch_asked batch = {text_of(question, "queue"),
+                                      json_object_get(question, "messages")};
+    trial->web = json_object_get(question, "web");
+    if (read_upstreams(trial, json_object_get(question, "upstreams"), err) < 0)
+        return err->code;
+    struct job job = {.trial = trial, .batch = &batch, .err = err};
+    return run_to_end(&job, arena, answer) < 0 ? err_prefix(err, "worker:queue") : 0;
+}
+
+static int try_asked(struct trial *trial, const json_t *question, struct str raw,
+                     struct arena *arena, struct str *answer, struct err *err)
+{
+    struct str what = text_of(question, "ask");
+    if (str_equal(what, STR("scheduled")))
+        return try_scheduled(trial, question, arena, answer, err);
+    if (str_equal(what, STR("queue")))
+        return try_batch(trial, question, arena, answer, err);
+    return try_email(trial, question, raw, arena, answer, err);
 }
 
 int test_workers_ask(struct test_workers *workers, json_t *question, struct str raw,
@@ -317,9 +344,7 @@ int test_workers_ask(struct test_workers *workers, json_t *question, struct str 
                           .message = message_new()};
     int result = fill_namespaces(workers, json_object_get(question, "namespaces"), err);
     if (result == 0)
-        result = str_equal(text_of(question, "ask"), STR("scheduled"))
-                     ? try_scheduled(&trial, question, arena, answer, err)
-                     : try_email(&trial, question, raw, arena, answer, err);
+        result = try_asked(&trial, question, raw, arena, answer, err);
     message_release(trial.message);
     return result;
 }

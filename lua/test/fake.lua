@@ -144,6 +144,14 @@ function fake.send()
   return binding { kind = "send" }
 end
 
+-- What env.JOBS is, say. What is sent there is in result.queued; nobody handles it.
+function fake.queue(name)
+  if name ~= nil and type(name) ~= "string" then
+    error("fake.queue: the queue's name must be a string, got " .. type(name), 2)
+  end
+  return binding { kind = "queue", space = name or "queue" }
+end
+
 -- What env.API is, say: each URL ("https://…" or "POST https://…") with what it is answered: a text, or
 -- { status =, headers =, body = }. What was asked is in result.fetches; what has no answer here fails.
 function fake.fetch(answers)

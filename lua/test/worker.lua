@@ -1,4 +1,4 @@
--- load_worker(name): the script NAME.lua beside the test, to be given messages and times.
+-- load_worker(name): the script NAME.lua beside the test, to be given messages, times and batches.
 local fake = require "test.fake"
 local host = require "test.host"
 local mime = require "mime"
@@ -106,6 +106,8 @@ local function result_of(report, message)
     replies = report.replies,
     sends = report.sends,
     fetches = report.fetches,
+    queued = report.queued,
+    messages = report.messages,
     rejectReason = report.rejectReason,
     error = report.error,
     traceback = report.traceback,
@@ -161,6 +163,38 @@ function Worker:scheduled(event, options)
     ask = "scheduled",
     cron = event.cron or "* * * * *",
     scheduledTime = event.scheduledTime or now_ms - now_ms % 60000,
+  }))
+  if report.outcome == "broken" then
+    error(report.error, 2)
+  end
+  return result_of(report)
+end
+
+local message_kinds = { id = "string", timestamp = "number", attempts = "number" }
+
+local function check_batch(batch)
+  if type(batch) ~= "table" or type(batch.messages) ~= "table" or #batch.messages == 0 then
+    error("worker:queue: the batch is a table such as { messages = { { body = 1 } } }", 3)
+  end
+  for _, message in ipairs(batch.messages) do
+    for name, value in pairs(type(message) == "table" and message or { message }) do
+      if name ~= "body" and type(value) ~= message_kinds[name] then
+        error("worker:queue: a message has body, and may have id, a string, timestamp and attempts, numbers", 3)
+      end
+    end
+  end
+end
+
+-- The same for a batch, { queue, messages = { { body, attempts, id, timestamp } } }; the result's messages say what
+-- became of each: { id, result = "ack" or "retry", delaySeconds }.
+function Worker:queue(batch, options)
+  options = options or {}
+  check_options("queue", options)
+  check_batch(batch)
+  local report = host.ask(question_of(self, options, {
+    ask = "queue",
+    queue = batch.queue or "queue",
+    messages = batch.messages,
   }))
   if report.outcome == "broken" then
     error(report.error, 2)

@@ -76,7 +76,7 @@ local answer = '{"ok":true}'
 local api = fake.fetch { ["https://api.example.com/v1"] = answer, ["POST https://api.example.com/v1"] = answer }
 local env = {
   TEAM = "team@corp.test", TOKEN = "secret", EMAIL = fake.send(), API = api,
-  TICKETS = fake.kv { last = 16 }, PER_SENDER = fake.limiter { limit = 50, period = 60 },
+  TICKETS = fake.kv { last = 16 }, PER_SENDER = fake.limiter { limit = 50, period = 60 }, JOBS = fake.queue "jobs",
 }
 
 for line, outcome in pairs { %s } do

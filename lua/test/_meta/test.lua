@@ -43,6 +43,12 @@ function WorkerUnderTest:email(message, options) end
 ---@return ScheduledResult
 function WorkerUnderTest:scheduled(event, options) end
 
+---A batch of a queue has come: the same, for its `queue` handler.
+---@param batch FakeBatch
+---@param options? EmailOptions
+---@return QueueResult
+function WorkerUnderTest:queue(batch, options) end
+
 ---@class EmailOptions
 ---@field env? table<string, string|number|boolean|FakeBinding> The worker's variables and bindings.
 ---@field upstream? table<string, string> What the next hop of an address says: "550 5.1.1 gone".
@@ -54,6 +60,7 @@ function WorkerUnderTest:scheduled(event, options) end
 ---@field replies TestSent[]
 ---@field sends TestSent[] By a send binding, one for each recipient.
 ---@field fetches TestFetch[] What fetch bindings were asked for, answered or not.
+---@field queued TestQueued[] What was sent to queues.
 ---@field rejectReason? string
 ---@field error? string "support.lua:12: …"
 ---@field traceback? string
@@ -66,11 +73,26 @@ function WorkerUnderTest:scheduled(event, options) end
 ---@field outcome "ok"|"exception"|"exceededCpu"|"exceededMemory"|"exceededWallTime"|"crashed"
 ---@field sends TestSent[]
 ---@field fetches TestFetch[]
+---@field queued TestQueued[]
 ---@field error? string
 ---@field traceback? string
 ---@field logs { level: string, text: string }[]
 ---@field kv table<string, table<string, string>>
 ---@field cpuUs number
+
+---@class FakeBatch
+---@field messages { body: any, attempts?: integer, id?: string, timestamp?: integer }[]
+---@field queue? string Its name.
+
+---As that of a time of a schedule, and what becomes of each message.
+---@class QueueResult : ScheduledResult
+---@field messages { id: string, result: "ack"|"retry", delaySeconds?: number }[]
+
+---@class TestQueued
+---@field binding string
+---@field queue string
+---@field body any As JSON has it.
+---@field delaySeconds integer
 
 ---@class TestFetch
 ---@field binding string
@@ -122,6 +144,11 @@ function fake.limiter(options) end
 ---A binding to send messages of the worker's own, to anybody in any name; they are in result.sends.
 ---@return FakeBinding
 function fake.send() end
+
+---A queue to send to; what is sent is in result.queued, and nobody handles it.
+---@param name? string
+---@return FakeBinding
+function fake.queue(name) end
 
 ---A binding that fetches: each URL ("https://…", or "POST https://…") with what it is answered. What has no
 ---answer here fails; what was asked is in result.fetches.
