@@ -1,4 +1,4 @@
-local digest, handlers = load_worker "digest", load_worker "handlers"
+local digest = load_worker "digest"
 
 describe("digest", function()
   local env
@@ -8,8 +8,7 @@ describe("digest", function()
   end)
 
   local function run()
-    local captures = { worker = "digest", handler = "scheduled", event = "{}" }
-    local result = handlers:email(fake.message { captures = captures }, { env = env })
+    local result = digest:scheduled({ cron = "0 7 * * mon-fri" }, { env = env })
     assert.equal("ok", result.outcome, result.error)
     return result
   end

@@ -1,7 +1,7 @@
 -- Calls another handler of a worker, which its tests name in captures: what `postern test` gives messages to has `email`.
 local json = require "json"
 
-local workers = { digest = require "digest", hooks = require "hooks" }
+local workers = { hooks = require "hooks" }
 
 -- A request as the server makes it, of { body =, headers = }.
 local function request(fields)
@@ -21,10 +21,7 @@ end
 return {
   email = function(message, env, ctx)
     local worker = workers[message.captures.worker]
-    local event = json.decode(message.captures.event)
-    if message.captures.handler == "scheduled" then
-      return worker.scheduled(event, env, ctx)
-    end
-    log.info(json.encode(worker.fetch(request(event), env, ctx)))
+    local fields = json.decode(message.captures.event)
+    log.info(json.encode(worker.fetch(request(fields), env, ctx)))
   end,
 }
