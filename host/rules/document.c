@@ -76,6 +76,8 @@ static const char *words_for(struct str text, const yaml_parser_t *yaml)
     if (strstr(yaml->problem, "cannot start any token"))
         return c == '\t' ? "a tab: indent with spaces"
                          : "a value that starts with this character must be in quotes";
+    if (strstr(yaml->problem, "expected alphabetic or numeric character"))
+        return "a value that starts with * or & must be in quotes";
     if (strstr(yaml->problem, "mapping values are not allowed"))
         return "a second ': ' in this line: put the value in quotes, or check the "
                "indentation";

@@ -119,6 +119,7 @@ static const struct bad bad_documents[] = {
     {"a: 1\n---\nb: 1\n", 2, 1, "a second document"},
     {"a:\n\tb: 1\n", 2, 1, "a tab"},
     {"a: @b\n", 1, 4, "must be in quotes"},
+    {"a: */5 * * * *\n", 1, 5, "starts with * or & must be in quotes"},
     {"\xc3\xa9: @b\n", 1, 4, "must be in quotes"},
     {"a: b: c\n", 1, 5, "a second ': '"},
     {"a: 1\n  b: 2\n", 2, 4, "a second ': '"},
