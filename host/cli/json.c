@@ -28,3 +28,14 @@ void cli_json_print(json_t *json)
     puts("");
     json_decref(json);
 }
+
+long long cli_json_number(const json_t *object, const char *key)
+{
+    return (long long)json_integer_value(json_object_get(object, key));
+}
+
+const char *cli_json_text(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}

@@ -1,17 +1,19 @@
 /* `postern status`: asks every host of the service at its control socket, all at once, and adds up what they say. What
  * a host has counted is in memory that all of them share, so that the sums are whole even when one does not answer. */
+#include "cli/status.h"
+
 #include <dirent.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "shared.h"
 
 #include "base/loop.h"
 #include "base/task.h"
 #include "cli/cli.h"
+#include "cli/json.h"
 #include "net/listener.h"
 
 #define ANSWER_MS        5000
@@ -91,20 +93,10 @@ static void find_sockets(const char *state_directory, struct arena *arena,
 
 /* --- adding up --- */
 
-static long long number_of(const json_t *object, const char *key)
-{
-    return (long long)json_integer_value(json_object_get(object, key));
-}
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
-
 static void add_number(json_t *sum, const char *key, const json_t *part)
 {
-    json_object_set_new(sum, key, json_integer(number_of(sum, key) + number_of(part, key)));
+    json_object_set_new(
+        sum, key, json_integer(cli_json_number(sum, key) + cli_json_number(part, key)));
 }
 
 /* The list's items, each with its host's number. */
@@ -135,7 +127,7 @@ static const json_t *report_of_host(const struct survey *survey, long long numbe
 {
     for (size_t i = 0; i < survey->count; i++)
         if (survey->questions[i].report &&
-            number_of(survey->questions[i].report, "host") == number)
+            cli_json_number(survey->questions[i].report, "host") == number)
             return survey->questions[i].report;
     return NULL;
 }
@@ -143,7 +135,7 @@ static const json_t *report_of_host(const struct survey *survey, long long numbe
 /* What the service knows of the host, and what the host says itself. */
 static json_t *describe_host(const struct survey *survey, json_t *known)
 {
-    const json_t *report = report_of_host(survey, number_of(known, "host"));
+    const json_t *report = report_of_host(survey, cli_json_number(known, "host"));
     json_t *host = json_copy(known);
     json_object_set_new(host, "answers", json_boolean(report != NULL));
     if (report) {
@@ -217,171 +209,6 @@ static json_t *sum_up(const struct survey *survey)
     return sum;
 }
 
-/* --- printing --- */
-
-static void print_list(const json_t *report, const char *title, const char *list_key,
-                       const char *name_key, const char *detail_key)
-{
-    const json_t *list = json_object_get(report, list_key);
-    size_t i;
-    const json_t *item;
-    if (json_array_size(list))
-        printf("%s\n", title);
-    json_array_foreach(list, i, item)
-    {
-        const json_t *detail = json_object_get(item, detail_key);
-        printf("  %-16s ", json_string_value(json_object_get(item, name_key)));
-        if (json_is_string(detail))
-            printf("%s (for %lld ms)\n", json_string_value(detail),
-                   number_of(item, "for_ms"));
-        else
-            printf("%lld %s\n", (long long)json_integer_value(detail), detail_key);
-    }
-}
-
-static void print_workers(const json_t *report)
-{
-    const json_t *list = json_object_get(report, "workers");
-    size_t i;
-    const json_t *item;
-    if (json_array_size(list))
-        puts("workers");
-    json_array_foreach(list, i, item)
-    {
-        printf("  %-16s %lld in_flight, circuit %s, script %.*s\n", text_of(item, "name"),
-               number_of(item, "in_flight"), text_of(item, "circuit"), CONFIG_HASH_DIGITS,
-               text_of(item, "script_hash"));
-    }
-}
-
-/* The hosts put their figures together, so that each tells the same. */
-static void print_canaries(const json_t *report)
-{
-    const json_t *list = json_object_get(report, "canaries");
-    size_t i;
-    const json_t *item;
-    if (json_array_size(list))
-        puts("new versions of workers");
-    json_array_foreach(list, i, item)
-    {
-        printf("  %-16s %s in host %lld: script %.*s, %lld%%, %lld of %lld runs failed; "
-               "before it %.*s, %lld of %lld\n",
-               text_of(item, "name"), text_of(item, "state"), number_of(item, "host"),
-               CONFIG_HASH_DIGITS, text_of(item, "script_hash"), number_of(item, "share"),
-               number_of(item, "failures"), number_of(item, "runs"), CONFIG_HASH_DIGITS,
-               text_of(item, "script_hash_before"), number_of(item, "failures_before"),
-               number_of(item, "runs_before"));
-    }
-}
-
-static void print_queues(const json_t *report)
-{
-    const json_t *list = json_object_get(report, "queues");
-    size_t i;
-    const json_t *item;
-    if (json_array_size(list))
-        puts("queues between workers");
-    json_array_foreach(list, i, item)
-    {
-        long long oldest_ms = number_of(item, "oldest_ms");
-        printf("  %-16s %lld messages, %lld in batches, %lld dead letters",
-               text_of(item, "name"), number_of(item, "messages"),
-               number_of(item, "in_batch"), number_of(item, "dead"));
-        if (oldest_ms)
-            printf(", the oldest sent %lld s ago",
-                   ((long long)unix_now_ms() - oldest_ms) / 1000);
-        puts("");
-    }
-}
-
-static void print_reload_problems(const json_t *report)
-{
-    const json_t *list = json_object_get(report, "reload_problems");
-    size_t i;
-    const json_t *item;
-    if (json_array_size(list))
-        puts("the last change was refused, what was there before it serves");
-    json_array_foreach(list, i, item)
-    {
-        printf("  host %-11lld %s:%lld:%lld: %s\n", number_of(item, "host"),
-               text_of(item, "file"), number_of(item, "line"), number_of(item, "column"),
-               text_of(item, "problem"));
-    }
-}
-
-static void print_hosts(const json_t *report)
-{
-    size_t i;
-    const json_t *host;
-    puts("hosts");
-    json_array_foreach(json_object_get(report, "hosts"), i, host)
-    {
-        printf("  %-16lld ", number_of(host, "host"));
-        if (json_is_true(json_object_get(host, "answers")))
-            printf("process %lld, up %lld s, %lld sessions", number_of(host, "pid"),
-                   number_of(host, "uptime_ms") / 1000, number_of(host, "sessions"));
-        else if (number_of(host, "pid"))
-            printf("process %lld does not answer", number_of(host, "pid"));
-        else
-            printf("is not running");
-        printf(", started again %lld times\n", number_of(host, "restarts"));
-    }
-}
-
-/* "Mon 2026-11-23 07:00", in UTC. */
-#define MINUTE_BYTES 32
-static const char *minute_text(const json_t *object, const char *key, char *text)
-{
-    time_t seconds = (time_t)(number_of(object, key) / 1000);
-    struct tm parts;
-    strftime(text, MINUTE_BYTES, "%a %Y-%m-%d %H:%M", gmtime_r(&seconds, &parts));
-    return text;
-}
-
-static void print_schedules(const json_t *report)
-{
-    const json_t *list = json_object_get(report, "schedules");
-    size_t i;
-    const json_t *item;
-    char text[MINUTE_BYTES];
-    if (json_array_size(list))
-        puts("schedules (UTC)");
-    json_array_foreach(list, i, item)
-    {
-        const json_t *last = json_object_get(item, "last");
-        printf("  %-16s \"%s\"", text_of(item, "worker"), text_of(item, "cron"));
-        if (json_is_integer(json_object_get(item, "next_ms")))
-            printf(", next %s", minute_text(item, "next_ms", text));
-        if (json_is_object(last))
-            printf(", last %s: %s", minute_text(last, "due_ms", text),
-                   text_of(last, "outcome"));
-        puts("");
-    }
-}
-
-static void print_report(const json_t *report)
-{
-    printf("%s: postern %s, process %lld, up %lld s, %lld sessions, %lld rules in %lld "
-           "domains\n",
-           json_string_value(json_object_get(report, "name")),
-           json_string_value(json_object_get(report, "version")), number_of(report, "pid"),
-           number_of(report, "uptime_ms") / 1000, number_of(report, "sessions"),
-           number_of(report, "rules"), number_of(report, "domains"));
-    const char *name;
-    json_t *count;
-    json_object_foreach(json_object_get(report, "events"), name,
-                        count) if (json_integer_value(count))
-        printf("  %-24s %lld\n", name, (long long)json_integer_value(count));
-    print_hosts(report);
-    print_reload_problems(report);
-    print_workers(report);
-    print_canaries(report);
-    print_schedules(report);
-    print_queues(report);
-    print_list(report, "upstream connections", "upstream_connections", "peer", "messages");
-    print_list(report, "tasks", "tasks", "task", "stage");
-}
-
 int cli_status(const struct cli_command *command, int argc, char **argv)
 {
     const char *directory = CLI_DIRECTORY, *as_json = NULL;
@@ -404,7 +231,7 @@ int cli_status(const struct cli_command *command, int argc, char **argv)
         json_dumpf(report, stdout, JSON_INDENT(2));
         puts("");
     } else {
-        print_report(report);
+        status_print(report);
     }
     exit_code = report ? EXIT_SUCCESS : EXIT_FAILURE;
     json_decref(report);
