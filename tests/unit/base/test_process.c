@@ -91,6 +91,32 @@ static void a_child_can_be_asked_to_end(void **state)
     assert_int_equal(test_run(ask_to_end, NULL), 0);
 }
 
+static int end_when_cancelled(void *arg)
+{
+    struct process *process = arg;
+    assert_int_equal(process_wait(process, TASK_FOREVER), -ECANCELED);
+    process_end(process);
+    assert_int_equal(process_signal(process), SIGKILL);
+    process_free(process);
+    return 0;
+}
+
+static int cancel_who_waits(void *arg)
+{
+    (void)arg;
+    struct process *process = shell("while :; do :; done", 2);
+    struct task *task = task_start("wait", end_when_cancelled, process);
+    task_sleep(1);
+    task_cancel(task);
+    return task_join(task);
+}
+
+static void who_is_cancelled_can_end_a_child(void **state)
+{
+    (void)state;
+    assert_int_equal(test_run(cancel_who_waits, NULL), 0);
+}
+
 static int start_nothing(void *arg)
 {
     (void)arg;
@@ -113,6 +139,7 @@ int main(void)
         loop_test(a_child_inherits_what_it_is_given),
         loop_test(a_busy_child_is_killed),
         loop_test(a_child_can_be_asked_to_end),
+        loop_test(who_is_cancelled_can_end_a_child),
         loop_test(a_missing_program_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
