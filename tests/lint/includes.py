@@ -23,7 +23,7 @@ MAY_INCLUDE = {
     "delivery": BELOW | {"smtp/address.h", "smtp/reply.h", "smtp/replies.h"},
     "status": BELOW,
     # the child process has neither network nor store
-    "isolate": {"base", "mail", "worker/wire.h"},
+    "isolate": {"base", "mail", "worker/handler.h", "worker/wire.h"},
 }
 TOP = {".", "cli", "http", "sending"}
 LOOP_FOLDERS = {"base", "net"}
