@@ -17,6 +17,7 @@
 --         vars: {USERS: "carol@corp.test, dave@corp.test"}
 --         kv: {ALIASES: aliases}
 --         send: {EMAIL: {from: ["*@anon.example.com"], to: ["*"]}}
+--         limits: {memory: 256MiB, cpu_soft: 1s, cpu_hard: 3s}     # for large attachments
 --
 -- Who somebody is, DMARC says: the owners' own domains must have a DMARC record.
 --
