@@ -149,7 +149,7 @@ def test_what_tables_bind_is_right(page, tmp_path):
         folder = tmp_path / str(number)
         for name in ("rules", "scripts"):
             (folder / name).mkdir(parents=True)
-        (folder / "rules/host.yaml").write_text(f"{HOST}workers:\n  trial: {{{code}}}\n")
+        (folder / "rules/host.yaml").write_text(f"{HOST}http: {{listen: '127.0.0.1:8080'}}\nworkers:\n  trial: {{{code}}}\n")
         add_missing_workers(folder, folder / "rules/host.yaml")
         check(folder / "rules")
 
