@@ -35,6 +35,13 @@ def sent_to(gateway, destination):
     return destination.mails[-1].recipient.split("@")[0]
 
 
+def rcpt_code(gateway, recipient):
+    with gateway.connect() as session:
+        session.ehlo()
+        session.mail(SENDER)
+        return session.rcpt(recipient)[0]
+
+
 def test_a_script_whose_tests_pass_takes_over(rules, serve, destination):
     gateway = start(rules, serve)
     assert sent_to(gateway, destination) == "one"
@@ -45,7 +52,6 @@ def test_a_script_whose_tests_pass_takes_over(rules, serve, destination):
 
 def test_a_script_whose_test_fails_keeps_the_one_before_and_the_rules_with_it(rules, serve, destination):
     gateway = start(rules, serve)
-    rules.domain("new.test", {"to": "ben@", "forward": "x@dest.test"})
     write(rules, "two", tested="three")
     line = wait_until(lambda: [line for line in gateway.events("rules.refused") if "work_test.lua" in line],
                       "the refusal")[0]
@@ -55,9 +61,13 @@ def test_a_script_whose_test_fails_keeps_the_one_before_and_the_rules_with_it(ru
     assert status["reload_problems"][0]["file"].endswith("work_test.lua")
     assert status["reload_problems"][0]["line"] == 5
     assert "work_test.lua:5" in postern("status", rules.folder).stdout
+    rules.domain("new.test", {"to": "ben@", "forward": "x@dest.test"})
+    gateway.reload()
+    assert rcpt_code(gateway, "ben@new.test") == 550
     write(rules, "three")
     wait_until(lambda: gateway.events("worker.changed"), "the mended script")
     assert sent_to(gateway, destination) == "three"
+    assert rcpt_code(gateway, "ben@new.test") == 250
     assert json.loads(postern("status", "--json", rules.folder).stdout)["reload_problems"] == []
 
 
