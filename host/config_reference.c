@@ -46,7 +46,10 @@ const struct option_section config_reference[] = {
     {"workers.NAME.consumes.QUEUE", "Of a queue, which one worker at most consumes.",
      &config_consumer_options, NULL},
     {"workers.NAME.circuit", "", &config_circuit_options, NULL},
-    {"workers.NAME.canary", "", &config_canary_options, NULL},
+    {"workers.NAME.canary",
+     "How a new version is tried beside the one before; `canary: 10%` gives the share "
+     "alone.",
+     &config_canary_options, NULL},
     {"queues.NAME", "Of a queue between workers.", &config_queue_options, NULL},
     {0},
 };
