@@ -147,7 +147,7 @@ static bool read_day(struct str text, struct cron *cron)
 static bool read_weekday(struct str text, struct cron *cron)
 {
     struct str number = text, name = str_cut(&number, '#');
-    unsigned weekday, nth;
+    unsigned weekday = 0, nth = 0;
     bool is_nth = name.length < text.length;
     if (!is_nth && !str_ends_nocase(text, STR("L")))
         return false;

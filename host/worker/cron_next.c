@@ -16,27 +16,34 @@ struct month {
     unsigned starts_day; /* the weekday of its first; Sunday is 0 */
 };
 
-static time_t month_start_s(int year, int number)
+static unsigned days_in(int year, int number)
 {
-    struct tm first = {.tm_year = year - 1900, .tm_mon = number - 1, .tm_mday = 1};
-    return timegm(&first);
+    static const unsigned char days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    return days[number - 1] + (unsigned)(number == 2 && is_leap);
 }
 
-static struct month month_at(int year, int number)
+static struct month month_at(int year, int number, time_t starts_s)
 {
-    struct month month = {
-        .year = year, .number = number, .starts_s = month_start_s(year, number)};
-    time_t next_s = month_start_s(year, number + 1);
-    long since_1970 = month.starts_s / DAY_S; /* which was a Thursday */
-    month.days = (unsigned)((next_s - month.starts_s) / DAY_S);
-    month.starts_day = (unsigned)((since_1970 + 4) % 7);
-    return month;
+    long since_1970 = starts_s / DAY_S; /* which began on a Thursday */
+    return (struct month){.year = year,
+                          .number = number,
+                          .starts_s = starts_s,
+                          .days = days_in(year, number),
+                          .starts_day = (unsigned)((since_1970 + 4) % 7)};
+}
+
+static struct month month_of(const struct tm *day)
+{
+    struct tm first = {.tm_year = day->tm_year, .tm_mon = day->tm_mon, .tm_mday = 1};
+    return month_at(day->tm_year + 1900, day->tm_mon + 1, timegm(&first));
 }
 
 static struct month month_after(const struct month *month)
 {
     bool is_last = month->number == 12;
-    return month_at(month->year + is_last, is_last ? 1 : month->number + 1);
+    return month_at(month->year + is_last, is_last ? 1 : month->number + 1,
+                    month->starts_s + (time_t)month->days * DAY_S);
 }
 
 static unsigned weekday_of(const struct month *month, unsigned day)
@@ -66,10 +73,8 @@ static unsigned nearest_weekday(const struct month *month, unsigned day)
 
 static unsigned last_weekday(const struct month *month)
 {
-    unsigned day = month->days;
-    while (weekday_of(month, day) == 0 || weekday_of(month, day) == 6)
-        day--;
-    return day;
+    unsigned weekday = weekday_of(month, month->days);
+    return month->days - (weekday == 6 ? 1 : weekday == 0 ? 2 : 0);
 }
 
 static uint32_t days_by_date(const struct cron *cron, const struct month *month)
@@ -140,7 +145,7 @@ uint64_t cron_next(const struct cron *cron, uint64_t after_ms)
     time_t from_s = (time_t)(after_ms / 60000 + 1) * 60;
     struct tm from;
     gmtime_r(&from_s, &from);
-    struct month month = month_at(from.tm_year + 1900, from.tm_mon + 1);
+    struct month month = month_of(&from);
     unsigned today = (unsigned)from.tm_mday;
     uint32_t days = days_of(cron, &month);
     if (days & bit(today)) {
