@@ -59,22 +59,22 @@ static uint32_t bit(unsigned number)
 }
 
 /* Within the month. */
-static unsigned nearest_weekday(const struct month *month, unsigned day)
+static uint32_t nearest_weekday(const struct month *month, unsigned day)
 {
     switch (weekday_of(month, day)) {
     case 6:
-        return day > 1 ? day - 1 : day + 2;
+        return day > 1 ? bit(day) >> 1 : bit(day) << 2;
     case 0:
-        return day < month->days ? day + 1 : day - 2;
+        return day < month->days ? bit(day) << 1 : bit(day) >> 2;
     default:
-        return day;
+        return bit(day);
     }
 }
 
-static unsigned last_weekday(const struct month *month)
+static uint32_t last_weekday(const struct month *month)
 {
     unsigned weekday = weekday_of(month, month->days);
-    return month->days - (weekday == 6 ? 1 : weekday == 0 ? 2 : 0);
+    return bit(month->days) >> (weekday == 6 ? 1 : weekday == 0 ? 2 : 0);
 }
 
 static uint32_t days_by_date(const struct cron *cron, const struct month *month)
@@ -85,9 +85,9 @@ static uint32_t days_by_date(const struct cron *cron, const struct month *month)
             days |= bit(month->days - n);
     for (unsigned day = 1; day <= month->days; day++)
         if (cron->nearest_weekdays & bit(day))
-            days |= bit(nearest_weekday(month, day));
+            days |= nearest_weekday(month, day);
     if (cron->nearest_weekdays & bit(0))
-        days |= bit(last_weekday(month));
+        days |= last_weekday(month);
     return days;
 }
 
