@@ -25,9 +25,10 @@ const struct cli_command cli_commands[] = {
      "[--upstream ADDRESS=REPLY]… [--env NAME=VALUE]… [--bind NAME=KIND]… [--spam-score "
      "SCORE]\n       postern run SCRIPT --scheduled [--cron LINE] [--time TIME] [--env …]… "
      "[--bind …]…\n       postern run SCRIPT --queue QUEUE --body JSON… [--env …]… [--bind "
-     "…]…",
-     "Runs one message, one scheduled time or one batch through a worker's script and "
-     "prints what it did as JSON.",
+     "…]…\n       postern run SCRIPT [FILE] --request \"METHOD URL\" [--header \"NAME: "
+     "VALUE\"]… [--body TEXT] [--env …]… [--bind …]…",
+     "Runs one message, one scheduled time, one batch or one HTTP request through a "
+     "worker's script and prints what it did as JSON.",
      cli_run},
     {"test", "[DIR|FILE…] [--filter TEXT] [--scripts DIR] [--junit FILE] [--json FILE]",
      "Runs the *_test.lua files of worker scripts.", cli_test},

@@ -1,4 +1,4 @@
-/* `postern run`: one message, one time of a schedule or one batch of a queue through one script, nothing leaves; what it did is printed as
+/* `postern run`: one message, one time of a schedule, one batch of a queue or one HTTP request through one script, nothing leaves; what it did is printed as
  * JSON. */
 #include <errno.h>
 #include <stdio.h>
@@ -12,6 +12,7 @@
 #include "cli/cli.h"
 #include "cli/json.h"
 #include "cli/run_batch.h"
+#include "cli/run_request.h"
 #include "cli/when.h"
 
 #define MESSAGE_BYTES_MAX ((size_t)256 * 1024 * 1024)
@@ -25,8 +26,10 @@ struct asked {
     const char *script, *file, *from, *to, *auth, *spam_score;
     const char *scheduled, *cron, *time;  /* --scheduled: not NULL */
     const char *queue, *bodies[LIST_MAX]; /* --queue: not NULL */
-    const char *upstreams[LIST_MAX], *variables[LIST_MAX], *bindings[LIST_MAX];
-    size_t upstream_count, variable_count, binding_count, body_count;
+    const char *request;                  /* --request: not NULL */
+    const char *upstreams[LIST_MAX], *variables[LIST_MAX], *bindings[LIST_MAX],
+        *headers[LIST_MAX];
+    size_t upstream_count, variable_count, binding_count, body_count, header_count;
 };
 
 /* What is to be tried. */
@@ -37,6 +40,7 @@ struct errand {
     uint64_t due_ms;
     const char *queue; /* NULL: none */
     json_t *messages;  /* of the batch */
+    struct trial_request request;
 };
 
 static enum worker_result run_scheduled(struct errand *errand)
@@ -62,6 +66,19 @@ static enum worker_result run_queue(struct errand *errand)
     return WORKER_BROKEN;
 }
 
+static enum worker_result run_request(struct errand *errand)
+{
+    struct worker_outcome outcome;
+    struct err err = {0};
+    json_t *report = trial_run_request(&errand->trial, &errand->request, &outcome, &err);
+    if (report) {
+        cli_json_print(report);
+        return outcome.result;
+    }
+    fprintf(stderr, "postern run: %s\n", err.text);
+    return WORKER_BROKEN;
+}
+
 static enum worker_result run_email(struct trial *trial)
 {
     enum worker_result result;
@@ -76,9 +93,10 @@ static int run(void *arg)
     status_log_level(STR("off"));
     config_start_workers(trial->config, NULL, NULL);
     trial->bindings = bindings_open(1);
-    enum worker_result result = errand->is_scheduled ? run_scheduled(errand)
-                                : errand->queue      ? run_queue(errand)
-                                                     : run_email(trial);
+    enum worker_result result = errand->is_scheduled            ? run_scheduled(errand)
+                                : errand->queue                 ? run_queue(errand)
+                                : errand->request.target.length ? run_request(errand)
+                                                                : run_email(trial);
     worker_stop_all();
     bindings_close(trial->bindings);
     return result == WORKER_OK || result == WORKER_REJECTED ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -201,6 +219,26 @@ static int read_batch(const struct asked *asked, struct errand *errand, struct e
     return 0;
 }
 
+/* "POST /hooks/x"; its body is in the file, or given itself. */
+static int read_request(const struct asked *asked, struct errand *errand, struct err *err)
+{
+    struct trial_request *request = &errand->request;
+    struct arena *arena = errand->trial.message->arena;
+    request->target = str_of(asked->request);
+    request->method = str_cut(&request->target, ' ');
+    if (request->target.length == 0)
+        return err_set(err, -EINVAL, "--request \"%s\" is none; one is \"POST /hooks/x\"",
+                       asked->request);
+    for (size_t i = 0; i < asked->header_count; i++)
+        if (trial_request_add_line(request, str_of(asked->headers[i]), arena, err) < 0)
+            return err_prefix(err, "--header");
+    if (asked->file)
+        return cli_read_file(asked->file, MESSAGE_BYTES_MAX, arena, &request->body, err);
+    if (asked->body_count)
+        request->body = str_of(asked->bodies[0]);
+    return 0;
+}
+
 static int read_errand(const struct asked *asked, struct errand *errand, struct err *err)
 {
     struct trial *trial = &errand->trial;
@@ -208,6 +246,8 @@ static int read_errand(const struct asked *asked, struct errand *errand, struct 
         return err->code;
     if (asked->queue)
         return read_batch(asked, errand, err);
+    if (asked->request)
+        return read_request(asked, errand, err);
     return asked->scheduled ? read_schedule(asked, errand, err)
                             : read_email(asked, trial, err);
 }
@@ -238,21 +278,27 @@ static int try_script(const struct asked *asked)
 /* Of what is given, what does not go together; NULL: nothing. */
 static const char *find_mistake(const struct asked *asked)
 {
-    bool has_message =
-        asked->file || asked->from || asked->to || asked->auth || asked->spam_score;
+    bool has_envelope = asked->from || asked->to || asked->auth || asked->spam_score;
+    bool has_message = asked->file || has_envelope;
+    int kinds =
+        (asked->scheduled != NULL) + (asked->queue != NULL) + (asked->request != NULL);
     if (!asked->script)
         return "SCRIPT is needed";
+    if (kinds > 1)
+        return "--scheduled, --queue and --request go without each other";
     if ((asked->scheduled || asked->queue) && has_message)
         return "--scheduled and --queue go without MESSAGE, --from, --to, --auth and "
                "--spam-score";
+    if (asked->request && (has_envelope || asked->body_count + (asked->file != NULL) > 1))
+        return "--request goes without --from, --to, --auth and --spam-score, and with one "
+               "body";
     if (!asked->scheduled && (asked->cron || asked->time))
         return "--cron and --time are for --scheduled";
-    if (!asked->queue != !asked->body_count || (asked->queue && asked->scheduled))
-        return "--queue goes with --body, and without --scheduled";
-    if (asked->queue)
-        return NULL;
-    if (!asked->scheduled && (!asked->from || !asked->to))
-        return "--from and --to are needed, or --scheduled, or --queue";
+    if (!asked->request && (!asked->queue != !asked->body_count || asked->header_count))
+        return asked->header_count ? "--header goes with --request"
+                                   : "--queue goes with --body";
+    if (kinds == 0 && (!asked->from || !asked->to))
+        return "--from and --to are needed, or --scheduled, --queue or --request";
     return NULL;
 }
 
@@ -296,7 +342,13 @@ int cli_run(const struct cli_command *command, int argc, char **argv)
         {"--time", "TIME", "event.scheduledTime, with --scheduled: 2026-11-22T07:00 (UTC)",
          &asked.time},
         {"--queue", "QUEUE", "batch.queue of a batch, in place of a message", &asked.queue},
-        {"--body", "JSON", "of a message of the batch; repeatable", asked.bodies},
+        {"--request", "METHOD URL",
+         "an HTTP request, in place of a message: \"POST /hooks/x\"; a file's content is "
+         "its body",
+         &asked.request},
+        {"--header", "NAME: VALUE", "of the request; repeatable", asked.headers},
+        {"--body", "JSON", "of a message of the batch, repeatable; or of the request",
+         asked.bodies},
         {"--env", "NAME=VALUE", "a variable in env; repeatable", asked.variables},
         {"--bind", "NAME=KIND",
          "a binding in env: KIND is kv (empty at first), send, limiter, queue or fetch "
@@ -310,13 +362,14 @@ int cli_run(const struct cli_command *command, int argc, char **argv)
     struct cli_list lists[] = {{asked.upstreams, LIST_MAX, 0},
                                {asked.variables, LIST_MAX, 0},
                                {asked.bindings, LIST_MAX, 0},
-                               {asked.bodies, LIST_MAX, 0}};
+                               {asked.bodies, LIST_MAX, 0},
+                               {asked.headers, LIST_MAX, 0}};
     struct cli_arguments arguments = {.flags = flags,
                                       .flag_count = sizeof flags / sizeof *flags,
                                       .positional = positional,
                                       .positional_max = 2,
                                       .lists = lists,
-                                      .list_count = 4,
+                                      .list_count = 5,
                                       .more_help = print_more_help};
     int exit_code;
     if (cli_arguments_read(command, &arguments, argc, argv, &exit_code) < 0)
@@ -324,6 +377,7 @@ int cli_run(const struct cli_command *command, int argc, char **argv)
     asked.script = positional[0];
     asked.file = positional[1];
     asked.body_count = lists[3].count;
+    asked.header_count = lists[4].count;
     const char *mistake = find_mistake(&asked);
     if (mistake) {
         fprintf(stderr, "postern run: %s\nusage: postern %s %s\n", mistake, command->name,

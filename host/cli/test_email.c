@@ -8,6 +8,7 @@
 #include "base/task.h"
 #include "cli/cli.h"
 #include "cli/run_batch.h"
+#include "cli/run_request.h"
 #include "cli/test.h"
 #include "rules/problem.h"
 #include "store/kv.h"
@@ -251,9 +252,10 @@ static int read_trial(struct trial *trial, const json_t *question, struct str ra
 
 struct job {
     struct trial *trial;
-    const struct worker_event *event; /* or … */
-    const struct batch_asked *batch;  /* … or neither: a message */
-    json_t *report;                   /* NULL: there is none */
+    const struct worker_event *event;    /* or … */
+    const struct batch_asked *batch;     /* … or */
+    const struct trial_request *request; /* … or none of them: a message */
+    json_t *report;                      /* NULL: there is none */
     struct err *err;
 };
 
@@ -264,6 +266,8 @@ static int run_job(void *arg)
     struct worker_outcome outcome;
     if (job->batch)
         job->report = trial_run_batch(job->trial, job->batch, &outcome, job->err);
+    else if (job->request)
+        job->report = trial_run_request(job->trial, job->request, &outcome, job->err);
     else
         job->report = job->event ? trial_run_event(job->trial, job->event, &outcome)
                                  : trial_run(job->trial, &result);
@@ -319,6 +323,36 @@ static int try_batch(struct trial *trial, const json_t *question, struct arena *
     return run_to_end(&job, arena, answer) < 0 ? err_prefix(err, "worker:queue") : 0;
 }
 
+/* { method, target, ip?, headers: [{ name, value }] }, and the body. */
+static int read_request(struct trial_request *request, const json_t *question,
+                        struct arena *arena, struct err *err)
+{
+    size_t i;
+    json_t *field;
+    request->method = text_of(question, "method");
+    request->target = text_of(question, "target");
+    request->ip = text_of(question, "ip");
+    json_array_foreach(json_object_get(question, "headers"), i, field)
+    {
+        if (trial_request_add_field(request, text_of(field, "name"),
+                                    text_of(field, "value"), arena, err) < 0)
+            return err_prefix(err, "worker:fetch");
+    }
+    return 0;
+}
+
+static int try_request(struct trial *trial, const json_t *question, struct str body,
+                       struct arena *arena, struct str *answer, struct err *err)
+{
+    struct trial_request request = {.body = body};
+    trial->web = json_object_get(question, "web");
+    if (read_upstreams(trial, json_object_get(question, "upstreams"), err) < 0 ||
+        read_request(&request, question, arena, err) < 0)
+        return err->code;
+    struct job job = {.trial = trial, .request = &request, .err = err};
+    return run_to_end(&job, arena, answer) < 0 ? err_prefix(err, "worker:fetch") : 0;
+}
+
 static int try_asked(struct trial *trial, const json_t *question, struct str raw,
                      struct arena *arena, struct str *answer, struct err *err)
 {
@@ -327,6 +361,8 @@ static int try_asked(struct trial *trial, const json_t *question, struct str raw
         return try_scheduled(trial, question, arena, answer, err);
     if (str_equal(what, STR("queue")))
         return try_batch(trial, question, arena, answer, err);
+    if (str_equal(what, STR("fetch")))
+        return try_request(trial, question, raw, arena, answer, err);
     return try_email(trial, question, raw, arena, answer, err);
 }
 

@@ -107,7 +107,7 @@ static bool take_fields(const struct value *list, struct arena *arena,
     return bytes <= HTTP_SERVER_FIELD_BYTES_MAX;
 }
 
-bool http_worker_response(const struct value *value, struct arena *arena,
+static bool take_response(const struct value *value, struct arena *arena,
                           struct http_server_response *response, const char **why)
 {
     *response = (struct http_server_response){0};
@@ -131,6 +131,18 @@ static void answer_failure(enum worker_result result, struct http_server_respons
                                          : STR("Not available now.\n"));
 }
 
+void http_worker_respond(const struct worker_outcome *outcome, struct arena *arena,
+                         struct http_server_response *response, const char **why)
+{
+    const char *wrong = NULL;
+    if (outcome->result != WORKER_OK) {
+        answer_failure(outcome->result, response);
+    } else if (!take_response(outcome->value, arena, response, &wrong)) {
+        *why = wrong;
+        answer_failure(WORKER_EXCEPTION, response);
+    }
+}
+
 static void tell_bad_response(const struct http_worker_request *request, const char *why)
 {
     EVENT(NULL, STATUS_WORKER_LOG, FIELD("worker", request->worker->options.name),
@@ -149,13 +161,9 @@ void http_worker_answer(const struct http_worker_request *request,
     };
     struct worker_outcome outcome;
     const char *why = NULL;
-    int result = event_run(&run, arena, &outcome);
-    if (result < 0)
-        answer_failure(WORKER_CRASHED, response);
-    else if (outcome.result != WORKER_OK)
-        answer_failure(outcome.result, response);
-    else if (!http_worker_response(outcome.value, arena, response, &why)) {
+    if (event_run(&run, arena, &outcome) < 0)
+        outcome.result = WORKER_CRASHED;
+    http_worker_respond(&outcome, arena, response, &why);
+    if (why)
         tell_bad_response(request, why);
-        answer_failure(WORKER_EXCEPTION, response);
-    }
 }

@@ -17,11 +17,12 @@ struct http_worker_request {
 /* The event of the handler (isolate/events.lua), in the arena. */
 struct str http_worker_event(const struct http_worker_request *request,
                              struct arena *arena);
-/* What the handler has returned, made into a response in the arena: false, with why, when it cannot be one. */
-bool http_worker_response(const struct value *value, struct arena *arena,
-                          struct http_server_response *response, const char **why);
+/* The response to a run that has ended so, in the arena: what the handler has returned, or a failure, of which clients are
+ * not told why. `*why` says what is wrong with what it has returned, else it stays. */
+void http_worker_respond(const struct worker_outcome *outcome, struct arena *arena,
+                         struct http_server_response *response, const char **why);
 
-/* In a task: runs it and answers, whatever becomes of it. Clients are not told why it failed; the log is. */
+/* In a task: runs it and answers, whatever becomes of it. */
 void http_worker_answer(const struct http_worker_request *request,
                         struct http_server_response *response);
 /* A response of our own: a line of text. */

@@ -1,6 +1,8 @@
 -- load_worker(name): the script NAME.lua beside the test, to be given messages, times and batches.
 local fake = require "test.fake"
 local host = require "test.host"
+local http_fields = require "http_fields"
+local json = require "json"
 local mime = require "mime"
 
 local error, ipairs, pairs, setmetatable, tostring, type = error, ipairs, pairs, setmetatable, tostring, type
@@ -168,6 +170,65 @@ function Worker:scheduled(event, options)
     error(report.error, 2)
   end
   return result_of(report)
+end
+
+local request_kinds = { method = "string", url = "string", headers = "table", body = "string", ip = "string" }
+
+local function check_request(request)
+  if type(request) ~= "table" or request.url == nil then
+    error("worker:fetch: the request is a table such as { method = \"POST\", url = \"/hooks/x\", body = \"…\" }", 3)
+  end
+  for name, value in pairs(request) do
+    if not request_kinds[name] then
+      error(("worker:fetch: unknown field '%s'; there are method, url, headers, body, ip"):format(tostring(name)), 3)
+    elseif type(value) ~= request_kinds[name] then
+      error(("worker:fetch: %s must be a %s, got %s"):format(name, request_kinds[name], type(value)), 3)
+    end
+  end
+end
+
+local function header_list(headers)
+  local list = {}
+  for name, value in pairs(headers or {}) do
+    list[#list + 1] = { name = tostring(name), value = tostring(value) }
+  end
+  return list
+end
+
+local Response = {}
+Response.__index = Response
+
+function Response:json()
+  return json.decode(self.body)
+end
+
+local function response_of(given)
+  for _, field in ipairs(given.headers) do
+    field.name = field.name:lower()
+  end
+  http_fields.object(given.headers)
+  return setmetatable(given, Response)
+end
+
+-- The same for an HTTP request, { method, url, headers, body, ip }; the result's response is what its client gets:
+-- { status, headers, body }, and json().
+function Worker:fetch(request, options)
+  options = options or {}
+  check_options("fetch", options)
+  check_request(request)
+  local report = host.ask(question_of(self, options, {
+    ask = "fetch",
+    method = request.method or "GET",
+    target = request.url,
+    headers = header_list(request.headers),
+    ip = request.ip,
+  }), request.body)
+  if report.outcome == "broken" then
+    error(report.error, 2)
+  end
+  local result = result_of(report)
+  result.response = response_of(report.response)
+  return result
 end
 
 local message_kinds = { id = "string", timestamp = "number", attempts = "number" }

@@ -356,3 +356,66 @@ def test_dev_serves_them_too(rules):
         assert ask(gateway, "GET", "/x").text == "dev"
     finally:
         gateway.stop()
+
+
+ORDERS = """
+return { fetch = function(request, env)
+  if request.headers:get("x-key") ~= env.KEY then return { status = 403 } end
+  local order = request:json()
+  env.EMAIL:send { from = "shop@gate.test", to = "me@dest.test", subject = order.item, text = request.client.ip }
+  return { status = 202, json = { path = request.path, item = order.item } }
+end }
+"""
+
+
+def test_a_request_is_tried_on_the_command_line(tmp_path):
+    (tmp_path / "orders.lua").write_text(ORDERS)
+    (tmp_path / "body.json").write_text('{"item": "coffee"}')
+
+    def run(*arguments):
+        return postern("run", tmp_path / "orders.lua", *arguments, "--env", "KEY=k", "--bind", "EMAIL=send")
+    asked = ("--request", "POST https://a.test/orders?x=1", "--header", "X-Key: k")
+    for body in (("--body", '{"item": "tea"}'), (tmp_path / "body.json",)):
+        done = run(*asked, *body)
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout)
+        item = "tea" if len(body) == 2 else "coffee"
+        assert told["response"]["status"] == 202
+        assert json.loads(told["response"]["body"]) == {"path": "/orders", "item": item}
+        assert f"Subject: {item}" in told["sends"][0]["raw"]
+    refused = run("--request", "GET /orders")
+    assert json.loads(refused.stdout)["response"]["status"] == 403
+    failed = run(*asked, "--body", "no json")
+    assert failed.returncode == 1 and json.loads(failed.stdout)["response"]["status"] == 500
+    for mistake in (("--request", "GET"), ("--request", "GET x"), ("--header", "X-Key: k"), (*asked, "--from", "a@b.test"),
+                    (*asked, "--header", "X Key: k")):
+        assert run(*mistake).returncode != 0
+
+
+def test_a_request_is_tested(tmp_path):
+    (tmp_path / "orders.lua").write_text(ORDERS)
+    (tmp_path / "orders_test.lua").write_text("""
+local orders = load_worker "orders"
+local env = { KEY = "k", EMAIL = fake.send() }
+it("takes an order", function()
+  local result = orders:fetch({ method = "POST", url = "/orders", headers = { ["X-Key"] = "k" }, body = '{"item":"tea"}',
+    ip = "203.0.113.9" }, { env = env })
+  assert.equal("ok", result.outcome)
+  assert.equal(202, result.response.status)
+  assert.equal("tea", result.response:json().item)
+  assert.equal("application/json", result.response.headers:get("Content-Type"))
+  assert.contains(result.sends[1].text, "203.0.113.9")
+end)
+it("refuses strangers", function()
+  assert.equal(403, orders:fetch({ url = "/orders" }, { env = env }).response.status)
+end)
+it("says what is wrong", function()
+  for _, request in ipairs { {}, { url = 1 }, { url = "x" }, { url = "/", verb = "GET" }, { url = "/", ip = "x" },
+    { url = "/", method = "A B" }, { url = "/", headers = { ["X Y"] = "z" } }, { url = "/", headers = { X = "a\\r\\nb" } } } do
+    assert.has_error(function() orders:fetch(request, { env = env }) end)
+  end
+end)
+""")
+    done = postern("test", tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert "3 passed" in done.stdout

@@ -49,6 +49,33 @@ function WorkerUnderTest:scheduled(event, options) end
 ---@return QueueResult
 function WorkerUnderTest:queue(batch, options) end
 
+---An HTTP request for its `fetch` handler: the same; result.response is what its client gets.
+---@param request FakeRequest
+---@param options? EmailOptions
+---@return FetchResult
+function WorkerUnderTest:fetch(request, options) end
+
+---@class FakeRequest
+---@field url string "/hooks/x?y=1", or with its host: "https://hooks.example.com/x".
+---@field method? string Default: "GET".
+---@field headers? table<string, string>
+---@field body? string
+---@field ip? string Of the client; default: "127.0.0.1".
+
+---As that of a time of a schedule, and the response.
+---@class FetchResult : ScheduledResult
+---@field response TestResponse
+
+---@class TestResponse
+---@field status integer 500 or 503 when the handler has failed.
+---@field headers ResponseHeaders
+---@field body string
+local TestResponse = {}
+
+---The body, decoded.
+---@return any
+function TestResponse:json() end
+
 ---@class EmailOptions
 ---@field env? table<string, string|number|boolean|FakeBinding> The worker's variables and bindings.
 ---@field upstream? table<string, string> What the next hop of an address says: "550 5.1.1 gone".
