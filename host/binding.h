@@ -57,7 +57,8 @@ struct binding {
     /* FETCH: "api.example.com", "*.example.com" (all below it), "192.0.2.1", "*". */
     struct str *hosts;
     size_t host_count;
-    bool is_private; /* addresses that are not public may be asked too */
+    bool is_private;  /* addresses that are not public may be asked too */
+    struct str roots; /* PEM: in place of the system's trusted roots; may be empty */
 };
 
 /* As in LOAD and in messages: "kv". */

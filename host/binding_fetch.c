@@ -284,6 +284,7 @@ static bool ask(struct exchange *exchange)
         .field_count = exchange->field_count,
         .body = exchange->body,
         .response_bytes_max = RESPONSE_BYTES_MAX,
+        .roots = request->binding->roots,
         .allows_http2 = true,
     };
     int result = -ECONNREFUSED;

@@ -6,7 +6,7 @@
  *     limiters: { PER_SENDER: {limit: 5, period: 1m} }
  *     send:     { EMAIL: {from: [support@example.com], to: ["*@example.com"]} }
  *     queues:   { JOBS: jobs }
- *     fetch:    { API: {hosts: [api.example.com, "*.partner.test"], private: false} } */
+ *     fetch:    { API: {hosts: [api.example.com, "*.partner.test"], private: false, ca_file: roots.pem} } */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -44,6 +44,8 @@ const struct node_key config_fetch_keys[] = {
      "\"*\""},
     {"private", "true, false", "false",
      "whether also at private, loopback and link-local addresses"},
+    {"ca_file", "file", "the system's",
+     "PEM: the roots that servers' certificates must lead to"},
     {0},
 };
 
@@ -310,6 +312,24 @@ static bool read_host(struct config *config, const struct node *item, struct str
     return true;
 }
 
+/* Read with host.yaml, so that requests need not. */
+static void read_roots(const struct reading *reading, const struct node *node,
+                       struct binding *binding)
+{
+    struct err err = {0};
+    struct arena *arena = reading->config->arena;
+    if (node->kind != NODE_TEXT) {
+        node_problem(node, reading->problems, "expected a file of certificates (PEM)");
+        return;
+    }
+    const char *path = config_path(reading->config, reading->config->directory,
+                                   arena_text(arena, node->text));
+    struct tls_client *client = tls_client_new(path, &err);
+    tls_client_free(client);
+    if (!client || config_read_text(path, arena, &binding->roots, &err) < 0)
+        node_problem(node, reading->problems, "%s", err.text);
+}
+
 static void read_fetch(const struct reading *reading, const struct node *key,
                        struct node *item)
 {
@@ -332,6 +352,9 @@ static void read_fetch(const struct reading *reading, const struct node *key,
                          "domain, an IP address, or \"*\"; without scheme and port");
     if (private)
         node_to_bool(private, reading->problems, &binding->is_private);
+    const struct node *roots = node_get(item, "ca_file");
+    if (roots)
+        read_roots(reading, roots, binding);
     node_report_unused(item, config_fetch_keys, reading->problems);
 }
 

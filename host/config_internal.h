@@ -87,5 +87,8 @@ void config_set_version(struct config_worker *worker);
 struct config_worker *config_add_worker(struct config *config, struct str name,
                                         const char *path, const struct node *where,
                                         struct problem_list *problems);
+/* A file's text, of at most 1 MiB, in the arena; or an error text without its path. */
+int config_read_text(const char *path, struct arena *arena, struct str *text,
+                     struct err *err);
 /* `path` as it stands when absolute, else within `base`: in the arena. */
 const char *config_path(struct config *config, const char *base, const char *path);

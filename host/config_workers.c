@@ -15,9 +15,9 @@
 #include "base/mem.h"
 #include "base/table.h"
 
-#define SCRIPT_BYTES_MAX ((size_t)1024 * 1024)
-#define MODULES_MAX      200
-#define HOUR_MS          (3600ULL * 1000)
+#define TEXT_BYTES_MAX ((size_t)1024 * 1024)
+#define MODULES_MAX    200
+#define HOUR_MS        (3600ULL * 1000)
 
 #define ROW(member) offsetof(struct worker_limits, member)
 static const struct option_row worker_rows[] = {
@@ -75,9 +75,8 @@ const struct node_key config_worker_keys[] = {
 
 /* --- files --- */
 
-/* The file's text in the arena, or an error text. */
-static int read_script(const char *path, struct arena *arena, struct str *text,
-                       struct err *err)
+int config_read_text(const char *path, struct arena *arena, struct str *text,
+                     struct err *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
@@ -86,8 +85,8 @@ static int read_script(const char *path, struct arena *arena, struct str *text,
     int result = fstat(fd, &facts) < 0 ? -errno : 0;
     if (result == 0 && !S_ISREG(facts.st_mode))
         result = err_set(err, -EINVAL, "not a file");
-    else if (result == 0 && (size_t)facts.st_size > SCRIPT_BYTES_MAX)
-        result = err_set(err, -EFBIG, "larger than %zu bytes", SCRIPT_BYTES_MAX);
+    else if (result == 0 && (size_t)facts.st_size > TEXT_BYTES_MAX)
+        result = err_set(err, -EFBIG, "larger than %zu bytes", TEXT_BYTES_MAX);
     if (result == 0) {
         char *bytes = arena_alloc(arena, (size_t)facts.st_size + 1);
         ssize_t got = read(fd, bytes, (size_t)facts.st_size);
@@ -142,7 +141,7 @@ static void add_module(struct config *config, struct worker_options *options,
     const char *path = config_module_path(config, name, config->arena);
     struct str source;
     if (options->module_count == MODULES_MAX || access(path, R_OK) < 0 ||
-        read_script(path, config->arena, &source, NULL) < 0)
+        config_read_text(path, config->arena, &source, NULL) < 0)
         return;
     struct worker_module *module = &options->modules[options->module_count++];
     module->name = arena_str(config->arena, name);
@@ -180,7 +179,7 @@ static void collect_modules(struct config *config, struct worker_options *option
 static bool is_on_disk(const char *path, struct str source, struct arena *arena)
 {
     struct str now;
-    return read_script(path, arena, &now, NULL) == 0 && str_equal(now, source);
+    return config_read_text(path, arena, &now, NULL) == 0 && str_equal(now, source);
 }
 
 bool config_worker_is_on_disk(const struct config *config,
@@ -205,7 +204,7 @@ struct config_worker *config_add_worker(struct config *config, struct str name,
     struct config_worker *worker = arena_new_of(config->arena, struct config_worker);
     struct worker_options *options = &worker->options;
     struct err err = {0};
-    if (read_script(path, config->arena, &options->source, &err) < 0) {
+    if (config_read_text(path, config->arena, &options->source, &err) < 0) {
         if (where)
             node_problem(where, problems, "cannot read the script %s: %s", path, err.text);
         else

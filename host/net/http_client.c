@@ -292,6 +292,12 @@ static void set_request(struct transfer *transfer, const struct http_request *re
                      (curl_off_t)request->response_bytes_max);
     if (request->address)
         set_address(transfer, request->address);
+    if (request->roots.length) {
+        struct curl_blob roots = {(void *)(uintptr_t)request->roots.at,
+                                  request->roots.length, CURL_BLOB_NOCOPY};
+        curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &roots);
+        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    }
     if (request->allows_http2)
         curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
     if (strcmp(request->method, "GET") == 0)

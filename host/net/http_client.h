@@ -29,6 +29,7 @@ struct http_request {
     size_t response_bytes_max;
     /* The only address that is connected to, whatever the URL's host stands for; NULL: the system's resolver says. */
     const struct net_address *address;
+    struct str roots;  /* PEM, not copied: trusted in place of the system's; empty: those */
     bool allows_http2; /* where the server offers it within TLS; else HTTP/1.1 */
 };
 
