@@ -161,6 +161,18 @@ static size_t count_lines(const struct config *config)
     return count;
 }
 
+/* By the worker's name, then as they stand in host.yaml. */
+static int compare_lines(const void *a, const void *b)
+{
+    const struct line *one = a, *other = b;
+    struct str name = one->worker->options.name, other_name = other->worker->options.name;
+    size_t shorter = name.length < other_name.length ? name.length : other_name.length;
+    int order = memcmp(name.at, other_name.at, shorter);
+    if (order == 0)
+        order = (name.length > other_name.length) - (name.length < other_name.length);
+    return order ? order : (one->cron > other->cron) - (one->cron < other->cron);
+}
+
 static void list_lines(struct scheduler *scheduler)
 {
     struct str name;
@@ -173,6 +185,7 @@ static void list_lines(struct scheduler *scheduler)
             scheduler->lines[scheduler->line_count++] =
                 (struct line){worker, &worker->crons[i], 0};
     }
+    qsort(scheduler->lines, scheduler->line_count, sizeof *scheduler->lines, compare_lines);
 }
 
 static void take_planned(struct scheduler *scheduler)

@@ -6,6 +6,31 @@
 #include "base/loop.h"
 #include "base/table.h"
 #include "cli/cli.h"
+#include "cli/when.h"
+
+#define TIMES_TOLD 3
+
+static void print_line(const struct config_worker *worker, const struct config_cron *line)
+{
+    uint64_t at = unix_now_ms();
+    char text[WHEN_BYTES];
+    printf("  %.*s \"%.*s\":", STR_ARG(worker->options.name), STR_ARG(line->text));
+    for (int i = 0; i < TIMES_TOLD && (at = cron_next(&line->cron, at)) != CRON_NEVER; i++)
+        printf("%s %s", i ? "," : "", when_text_minute(at, text));
+    puts(" UTC");
+}
+
+/* What a cron line means is best seen by its next times. */
+static void print_schedules(const struct config *config)
+{
+    struct str name;
+    void *value;
+    for (size_t at = 0; table_next(config->workers, &at, &name, &value);) {
+        const struct config_worker *worker = value;
+        for (size_t i = 0; i < worker->cron_count; i++)
+            print_line(worker, &worker->crons[i]);
+    }
+}
 
 static int check(void *arg)
 {
@@ -28,6 +53,7 @@ static int check(void *arg)
         printf("%s: %zu rules in %zu domains, %zu workers: no problems\n", directory,
                rule_set_rule_count(config->rules), rule_set_domain_count(config->rules),
                table_count(config->workers));
+        print_schedules(config);
     }
     worker_stop_all();
     config_release(config);

@@ -1,11 +1,11 @@
 /* The report of `postern status` for people. */
 #include <stdio.h>
-#include <time.h>
 
 #include "config.h"
 
 #include "cli/json.h"
 #include "cli/status.h"
+#include "cli/when.h"
 
 static void print_list(const json_t *report, const char *title, const char *list_key,
                        const char *name_key, const char *detail_key)
@@ -120,14 +120,9 @@ static void print_hosts(const json_t *report)
     }
 }
 
-/* "Mon 2026-11-23 07:00", in UTC. */
-#define MINUTE_BYTES 32
 static const char *minute_text(const json_t *object, const char *key, char *text)
 {
-    time_t seconds = (time_t)(cli_json_number(object, key) / 1000);
-    struct tm parts;
-    strftime(text, MINUTE_BYTES, "%a %Y-%m-%d %H:%M", gmtime_r(&seconds, &parts));
-    return text;
+    return when_text_minute((uint64_t)cli_json_number(object, key), text);
 }
 
 static void print_schedules(const json_t *report)
@@ -135,7 +130,7 @@ static void print_schedules(const json_t *report)
     const json_t *list = json_object_get(report, "schedules");
     size_t i;
     const json_t *item;
-    char text[MINUTE_BYTES];
+    char text[WHEN_BYTES];
     if (json_array_size(list))
         puts("schedules (UTC)");
     json_array_foreach(list, i, item)

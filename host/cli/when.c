@@ -27,6 +27,15 @@ const char *when_text_ms(uint64_t unix_ms, char text[WHEN_BYTES])
     return text;
 }
 
+const char *when_text_minute(uint64_t unix_ms, char text[WHEN_BYTES])
+{
+    time_t seconds = (time_t)(unix_ms / 1000);
+    struct tm utc;
+    gmtime_r(&seconds, &utc);
+    strftime(text, WHEN_BYTES, "%a %Y-%m-%d %H:%M", &utc);
+    return text;
+}
+
 /* --- read --- */
 
 static bool read_iso_8601(const char *text, int64_t *seconds)

@@ -9,6 +9,8 @@
 /* "2026-11-22T10:00:00Z", and with milliseconds; in UTC. */
 const char *when_text(uint64_t unix_ms, char text[WHEN_BYTES]);
 const char *when_text_ms(uint64_t unix_ms, char text[WHEN_BYTES]);
+/* "Sun 2026-11-22 10:00", in UTC. */
+const char *when_text_minute(uint64_t unix_ms, char text[WHEN_BYTES]);
 
 /* Unix time in seconds, "2026-11-22", "2026-11-22T10:00", "2026-11-22T10:00:00+01:00"; UTC where nothing is said. */
 bool when_read(const char *text, uint64_t *unix_ms);

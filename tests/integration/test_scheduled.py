@@ -222,6 +222,13 @@ def test_check_tells_what_is_wrong_with_a_line(scheduled, cron, problem):
     assert re.search(r"host\.yaml:\d+:\d+: " + re.escape(problem), done.stderr), done.stderr
 
 
+def test_check_prints_the_next_times(scheduled):
+    done = postern("check", scheduled(COUNT, ["0 7 * * mon", "@yearly"], **KV, **SEND).folder)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r'  digest "0 7 \* \* mon":( Mon \d{4}-\d\d-\d\d 07:00,?){3} UTC\n', done.stdout)
+    assert re.search(r'  digest "@yearly":( \w\w\w \d{4}-01-01 00:00,?){3} UTC\n', done.stdout)
+
+
 def test_check_wants_the_handler(scheduled):
     done = postern("check", scheduled("return { email = function() end }", "@daily").folder)
     assert done.returncode == 1
