@@ -253,7 +253,7 @@ def test_run_tries_a_time(tmp_path):
 @pytest.mark.parametrize("flags, problem", [
     (["--scheduled", "--cron", "x"], '--cron "x": expected five fields'),
     (["--scheduled", "--time", "soon"], '--time "soon" is not a time'),
-    (["--scheduled", "--to", "a@b.test"], "--scheduled goes without"),
+    (["--scheduled", "--to", "a@b.test"], "--scheduled and --queue go without"),
     (["--cron", "@daily", "--from", "", "--to", "a@b.test"], "--cron and --time are for --scheduled"),
     ([], "--from and --to are needed, or --scheduled"),
 ])
