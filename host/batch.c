@@ -70,7 +70,8 @@ struct worker_event batch_event(const struct batch *batch)
         failed |= value_write_number(&out, (double)(i + 1));
         failed |= put_message(&out, &batch->messages[i]);
     }
-    failed |= value_end_table(&out) | value_end_table(&out);
+    failed |= value_end_table(&out);
+    failed |= value_end_table(&out);
     invariant(!failed, "batch: longer than a frame");
     struct worker_event event = {.handler = WORKER_QUEUE,
                                  .value = arena_str(batch->arena, buf_view(&out))};

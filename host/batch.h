@@ -22,13 +22,13 @@ struct batch;
 struct batch *batch_new(struct str queue, const struct store_worker_message *messages,
                         size_t count, struct arena *arena);
 struct batch *batch_keep(struct batch *batch);
-void batch_release(void *batch);
+void batch_release(void *arg);
 
 const struct store_worker_message *batch_message(const struct batch *batch, size_t index);
 /* What happens to the worker (worker/wire.h, EVENT). */
 struct worker_event batch_event(const struct batch *batch);
-/* A call of the handler's: { message = 1, delaySeconds = 5 }, without a message about all. */
-void batch_call(void *batch, const struct worker_call *call, struct arena *arena,
+/* A call of the handler's, with a batch: { message = 1, delaySeconds = 5 }, without a message about all. */
+void batch_call(void *arg, const struct worker_call *call, struct arena *arena,
                 struct worker_answer *answer);
 /* After the handler's end, nothing is heard any more. */
 void batch_close(struct batch *batch, bool has_returned);

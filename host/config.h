@@ -87,8 +87,8 @@ struct config_consumer {
     uint32_t messages_max, wait_ms; /* of a batch */
     uint32_t retries_max, batches_max;
     uint64_t retry_delay_ms;
-    const char *dead_letter;                      /* NULL: what is given up is dropped */
-    const struct config_queue *dead_letter_queue; /* the same */
+    const char *dead_letter;                      /* as it is written; NULL: none */
+    const struct config_queue *dead_letter_queue; /* NULL: what is given up is dropped */
 };
 
 /* Of a script_hash, where people read it. */

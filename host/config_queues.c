@@ -97,14 +97,15 @@ static void read_dead_letter(struct config *config, const struct node *node,
                              struct config_consumer *consumer,
                              struct problem_list *problems)
 {
-    if (!consumer->dead_letter)
-        return;
-    consumer->dead_letter_queue =
-        config_queue_named(config, node, str_of(consumer->dead_letter), problems);
-    if (consumer->dead_letter_queue == consumer->queue)
+    const struct config_queue *queue =
+        consumer->dead_letter
+            ? config_queue_named(config, node, str_of(consumer->dead_letter), problems)
+            : NULL;
+    consumer->dead_letter_queue = queue;
+    if (queue && queue == consumer->queue)
         node_problem(node, problems,
                      "consumes: %.*s: dead_letter_queue is this queue itself",
-                     STR_ARG(consumer->queue->name));
+                     STR_ARG(queue->name));
 }
 
 static void read_consumer(struct config *config, const struct node *key, struct node *item,

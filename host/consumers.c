@@ -106,9 +106,9 @@ static void tell(const struct delivery_to_worker *delivery, const struct tally *
     if (tally->again)
         EVENT(NULL, STATUS_WORKER_QUEUE_RETRIED, FIELD("queue", queue),
               FIELD("worker", worker), FIELD_NUMBER("messages", tally->again));
-    if (tally->dead && consumer->dead_letter)
+    if (tally->dead && consumer->dead_letter_queue)
         EVENT(NULL, STATUS_WORKER_QUEUE_DEAD, FIELD("queue", queue),
-              FIELD("worker", worker), FIELD("to", str_of(consumer->dead_letter)),
+              FIELD("worker", worker), FIELD("to", consumer->dead_letter_queue->name),
               FIELD_NUMBER("messages", tally->dead));
     else if (tally->dead)
         EVENT(NULL, STATUS_WORKER_QUEUE_DROPPED, FIELD("queue", queue),
@@ -194,9 +194,9 @@ static int batch_main(void *arg)
     batch_release(delivery->batch);
     config_release(delivery->config);
     free(delivery);
-    consumers->batch_count--;
-    task_signal_raise_all(&consumers->batch_ended);
     consumers_wake(consumers);
+    consumers->batch_count--;
+    task_signal_raise_all(&consumers->batch_ended); /* who closes may free it now */
     return 0;
 }
 

@@ -1,6 +1,10 @@
 #include "cli/value_json.h"
 
+#include <math.h>
+
 #include "cli/json.h"
+
+#define WHOLE_MAX 9007199254740992.0 /* 2^53: what Lua counts to */
 
 static bool is_list(const struct value *table)
 {
@@ -29,7 +33,7 @@ static json_t *object_of(const struct value *table)
 /* A whole number as one. */
 static json_t *number_of(double number)
 {
-    json_int_t whole = number >= -0x1p53 && number <= 0x1p53 ? (json_int_t)number : 0;
+    json_int_t whole = fabs(number) <= WHOLE_MAX ? (json_int_t)number : 0;
     if ((double)whole == number)
         return json_integer(whole);
     json_t *real = json_real(number);

@@ -60,6 +60,8 @@
  *              text = string?, html = string?, headers = [ { name = string, value = string } ] }
  *              (with raw none of subject, text, html; headers is empty)
  *            { name = "binding", binding = string, method = string, arguments = value }
+ *              (binding "": what events.lua asks for itself; of a batch, method "ack" or "retry" with
+ *              { message = number?, delaySeconds = number? })
  *   ANSWER   { ok = true, messageId = string, queued = bool }
  *            { ok = true, value = value? }       of a binding
  *            { ok = false, code = string, message = string, permanent = bool, class = string?,
