@@ -1,23 +1,8 @@
 /* Strangers' text for a terminal. */
+#include "arena_fixture.h"
 #include "test.h"
 
 #include "cli/printable.h"
-
-static struct arena *arena;
-
-static int open_arena(void **state)
-{
-    (void)state;
-    arena = arena_new();
-    return 0;
-}
-
-static int free_arena(void **state)
-{
-    (void)state;
-    arena_free(arena);
-    return 0;
-}
 
 static void what_a_terminal_would_obey_is_escaped(void **state)
 {

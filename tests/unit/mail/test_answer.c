@@ -1,23 +1,8 @@
+#include "arena_fixture.h"
 #include "test.h"
 
 #include "mail/answer.h"
 #include "mail/references.h"
-
-static struct arena *arena;
-
-static int open_arena(void **state)
-{
-    (void)state;
-    arena = arena_new();
-    return 0;
-}
-
-static int free_arena(void **state)
-{
-    (void)state;
-    arena_free(arena);
-    return 0;
-}
 
 static const struct header *header_of(struct str raw)
 {

@@ -1,23 +1,8 @@
 /* Encoded words for people: as RFC 2047 has them, as senders write them, and broken. */
+#include "arena_fixture.h"
 #include "test.h"
 
 #include "mail/decode.h"
-
-static struct arena *arena;
-
-static int open_arena(void **state)
-{
-    (void)state;
-    arena = arena_new();
-    return 0;
-}
-
-static int free_arena(void **state)
-{
-    (void)state;
-    arena_free(arena);
-    return 0;
-}
 
 struct row {
     const char *text, *decoded; /* NULL: as it stands */

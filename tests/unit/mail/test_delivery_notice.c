@@ -1,23 +1,8 @@
 /* RET, ENVID, NOTIFY and ORCPT: read, refused, and written again. */
+#include "arena_fixture.h"
 #include "test.h"
 
 #include "mail/delivery_notice.h"
-
-static struct arena *arena;
-
-static int open_arena(void **state)
-{
-    (void)state;
-    arena = arena_new();
-    return 0;
-}
-
-static int free_arena(void **state)
-{
-    (void)state;
-    arena_free(arena);
-    return 0;
-}
 
 static void assert_str(struct str actual, const char *expected)
 {

@@ -1,24 +1,9 @@
 #include <errno.h>
 
+#include "arena_fixture.h"
 #include "test.h"
 
 #include "mail/header.h"
-
-static struct arena *arena;
-
-static int open_arena(void **state)
-{
-    (void)state;
-    arena = arena_new();
-    return 0;
-}
-
-static int free_arena(void **state)
-{
-    (void)state;
-    arena_free(arena);
-    return 0;
-}
 
 static void fields_are_views_into_the_message(void **state)
 {

@@ -1,24 +1,9 @@
 #include <errno.h>
 
+#include "arena_fixture.h"
 #include "test.h"
 
 #include "mail/mailbox.h"
-
-static struct arena *arena;
-
-static int open_arena(void **state)
-{
-    (void)state;
-    arena = arena_new();
-    return 0;
-}
-
-static int free_arena(void **state)
-{
-    (void)state;
-    arena_free(arena);
-    return 0;
-}
 
 /* A bounce address that has been forwarded once: over 64 bytes. */
 #define VERP                                                                               \

@@ -1,25 +1,10 @@
 /* xtext and its UTF-8 form, both ways, well formed and not. */
 #include <errno.h>
 
+#include "arena_fixture.h"
 #include "test.h"
 
 #include "mail/xtext.h"
-
-static struct arena *arena;
-
-static int open_arena(void **state)
-{
-    (void)state;
-    arena = arena_new();
-    return 0;
-}
-
-static int free_arena(void **state)
-{
-    (void)state;
-    arena_free(arena);
-    return 0;
-}
 
 static void assert_str(struct str actual, struct str expected)
 {

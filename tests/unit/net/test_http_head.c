@@ -2,28 +2,14 @@
 #include <errno.h>
 #include <string.h>
 
+#include "arena_fixture.h"
 #include "test.h"
 
 #include "net/http_head.h"
 
 #define HOST "Host: a.test\r\n"
 
-static struct arena *arena;
 static struct http_head head;
-
-static int open_arena(void **state)
-{
-    (void)state;
-    arena = arena_new();
-    return 0;
-}
-
-static int free_arena(void **state)
-{
-    (void)state;
-    arena_free(arena);
-    return 0;
-}
 
 /* As a connection does it: the status that refuses it, or 0. */
 static unsigned parse(struct str text)

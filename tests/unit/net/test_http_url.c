@@ -4,26 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arena_fixture.h"
 #include "test.h"
 
 #include "base/mem.h"
 #include "net/http_url.h"
-
-static struct arena *arena;
-
-static int open_arena(void **state)
-{
-    (void)state;
-    arena = arena_new();
-    return 0;
-}
-
-static int free_arena(void **state)
-{
-    (void)state;
-    arena_free(arena);
-    return 0;
-}
 
 /* "host port text", or "-" */
 static const char *parts_of(const char *text, const char *base)

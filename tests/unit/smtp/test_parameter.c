@@ -1,25 +1,10 @@
 /* The parameters of MAIL and RCPT, well formed and not. What the values of DSN may be is test_delivery_notice.c's. */
 #include <errno.h>
 
+#include "arena_fixture.h"
 #include "test.h"
 
 #include "smtp/parameter.h"
-
-static struct arena *arena;
-
-static int open_arena(void **state)
-{
-    (void)state;
-    arena = arena_new();
-    return 0;
-}
-
-static int free_arena(void **state)
-{
-    (void)state;
-    arena_free(arena);
-    return 0;
-}
 
 static void assert_str(struct str actual, const char *expected)
 {
