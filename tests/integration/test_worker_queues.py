@@ -3,6 +3,7 @@ import json
 import os
 import re
 import signal
+import socket
 
 import pytest
 from gateway import postern, wait_until
@@ -94,7 +95,7 @@ def test_a_batch_is_full_or_has_waited(queued):
     for _ in range(7):
         mail(gateway)
     wait_told(gateway, "3", "3")
-    assert waiting(gateway.rules)["jobs"] == 1
+    wait_until(lambda: waiting(gateway.rules)["jobs"] == 1, "one that waits", PATIENCE_S)
 
 
 def test_words_about_a_message_count(queued):
@@ -134,32 +135,38 @@ def test_an_error_retries_what_was_not_acked_and_then_drops_it(queued):
 
 
 def test_what_was_acked_before_the_isolate_was_killed_stays_acked(queued):
-    gateway = queued("for i = 1, 2 do env.JOBS:send(i) end", """
+    gateway = queued("env.JOBS:sendBatch { { body = 1 }, { body = 2 } }", """
         for _, m in ipairs(batch.messages) do print(m.body, m.attempts) end
         if batch.messages[1].attempts == 1 then batch.messages[1]:ack() while true do end end""",
-                     {"max_batch_size": 2, "max_batch_timeout": "5m"},
-                     limits={"cpu_soft": "50ms", "cpu_hard": "100ms"})
-    gateway.rules.host["workers"]["crunch"]["consumes"]["jobs"]["max_batch_timeout"] = "2s"
-    gateway.rules.write_host()
-    gateway.reload()
+                     {"max_batch_size": 2}, limits={"cpu_soft": "50ms", "cpu_hard": "100ms"})
     mail(gateway)
     wait_told(gateway, "1\\x091", "2\\x091", "2\\x092")
 
 
-def test_a_killed_hosts_batch_comes_back(queued, destination):
+@pytest.fixture
+def silence():
+    """The port of a server that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize("hosts", [1, 2])
+def test_a_killed_hosts_batch_comes_back(queued, destination, silence, hosts):
     gateway = queued("env.JOBS:send(message.from)", EACH % """
         print("begun", message.attempts)
         env.EMAIL:send { from = "bot@gate.test", to = "team@dest.test", subject = "x", text = "y" }
-        if message.attempts == 1 then env.WEB:fetch("http://127.0.0.1:%d/", { timeout = 30 }) end""" % destination.port,
+        if message.attempts == 1 then env.WEB:fetch("http://127.0.0.1:%d/", { timeout = 30 }) end""" % silence,
                      {"max_batch_size": 1}, send={"EMAIL": {"to": ["*@dest.test"]}},
                      fetch={"WEB": {"hosts": ["127.0.0.1"], "private": True}},
-                     host={"hosts": 1, "queue": {"lease": "2s"}})
+                     host={"hosts": hosts, "queue": {"lease": "2s"}})
     mail(gateway)
     wait_until(lambda: destination.mails, "the first attempt", PATIENCE_S)
     status = json.loads(postern("status", gateway.rules.folder, "--json").stdout)
-    os.kill(status["hosts"][0]["pid"], signal.SIGKILL)
+    number = int(re.search(r" host=(\d) ", gateway.events("worker.log")[0])[1])
+    os.kill(status["hosts"][number]["pid"], signal.SIGKILL)
     wait_until(lambda: len(destination.mails) == 2, "the second attempt", PATIENCE_S)
     assert told(gateway) == ["begun\\x091", "begun\\x092"]
+    assert not gateway.events("worker_queue.retried")
     wait_until(lambda: waiting(gateway.rules)["jobs"] == 0, "an empty queue")
 
 
@@ -187,7 +194,7 @@ def test_delays_are_kept_and_options_change_with_a_reload(queued):
     gateway = queued("env.JOBS:send(1, { delaySeconds = 3600 }) env.JOBS:send(2)", EACH % "print(message.body)")
     mail(gateway)
     wait_told(gateway, "2")
-    assert waiting(gateway.rules)["jobs"] == 1
+    wait_until(lambda: waiting(gateway.rules)["jobs"] == 1, "one that waits", PATIENCE_S)
     gateway.rules.script("crunch", CONSUMER % (EACH % 'print("new", message.body)'))
     gateway.reload()
     mail(gateway)
@@ -271,3 +278,63 @@ def test_mistakes_in_host_yaml_are_told(rules, host, problem):
     rules.write_host(**host)
     done = postern("check", rules.folder)
     assert done.returncode == 1 and problem in done.stdout + done.stderr
+
+
+# --- tools of authors ---
+
+
+def run(rules, *arguments, stdin=b""):
+    return postern("run", rules.scripts / "crunch.lua", *arguments, stdin=stdin)
+
+
+def test_run_tries_a_batch(rules):
+    rules.script("crunch", CONSUMER % (EACH % """
+        if message.body == "bad" then error("oh no") end
+        if message.body.n then message:ack() else message:retry { delaySeconds = 90 } end"""))
+    done = run(rules, "--queue", "jobs", "--body", '{"n": 1}', "--body", "[]", "--body", '"bad"')
+    report = json.loads(done.stdout)
+    assert done.returncode == 1 and report["outcome"] == "exception" and "oh no" in report["error"]
+    assert report["messages"] == [{"id": "1", "result": "ack"}, {"id": "2", "result": "retry", "delaySeconds": 90.0},
+                                  {"id": "3", "result": "retry"}]
+    assert run(rules, "--queue", "jobs", "--body", '{"n": 1}').returncode == 0
+
+
+def test_run_prints_what_is_sent_to_queues(rules):
+    rules.script("crunch", PRODUCER % "env.JOBS:send({ from = message.from, list = { 1, true } }, { delaySeconds = 5 })")
+    done = run(rules, "--from", SENDER, "--to", "ben@gate.test", "--bind", "JOBS=queue", stdin=TEXT)
+    assert json.loads(done.stdout)["queued"] == [{"binding": "JOBS", "queue": "JOBS", "delaySeconds": 5,
+                                                  "body": {"from": SENDER, "list": [1, True]}}]
+
+
+@pytest.mark.parametrize("arguments,problem", [
+    (("--queue", "jobs"), "--queue goes with --body"), (("--body", "1"), "--queue goes with --body"),
+    (("--queue", "jobs", "--body", "{"), "is no JSON"),
+    (("--queue", "jobs", "--body", "1", "--from", SENDER), "go without MESSAGE"),
+    (("--queue", "jobs", "--body", "1", "--scheduled"), "without each other"),
+])
+def test_run_tells_mistakes(rules, arguments, problem):
+    rules.script("crunch", CONSUMER % "")
+    done = run(rules, *arguments)
+    assert done.returncode != 0 and problem in done.stderr
+
+
+def test_tests_hand_out_batches(rules):
+    rules.script("crunch", CONSUMER % "if batch.messages[1].attempts == 3 then batch:retryAll() end print(batch.queue)")
+    rules.script("crunch_test", """
+        local worker = load_worker "crunch"
+        it("is done", function()
+          local result = worker:queue { queue = "jobs", messages = { { body = 1 }, {} } }
+          assert.same({ { id = "1", result = "ack" }, { id = "2", result = "ack" } }, result.messages)
+          assert.equal("jobs", result.logs[1].text)
+        end)
+        it("goes back", function()
+          assert.equal("retry", worker:queue({ messages = { { id = "x", attempts = 3 } } }).messages[1].result)
+        end)
+        it("tells mistakes", function()
+          assert.has_error(function() worker:queue {} end)
+          assert.has_error(function() worker:queue { messages = { 1 } } end)
+          assert.has_error(function() worker:queue { messages = { { attempts = "3" } } } end)
+          assert.has_error(function() worker:queue({ messages = { {} } }, { queue = "jobs" }) end)
+        end)""")
+    done = postern("test", rules.scripts)
+    assert done.returncode == 0, done.stdout
