@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "kept_version.h"
 #include "rollout.h"
 
 #include "base/table.h"
@@ -50,6 +51,18 @@ static void roll_out(struct config_worker *worker, const struct config_worker *o
         worker->rollout = rollout_new(proven, worker, place);
 }
 
+/* A host has started: what was tried before goes on, though nobody remembers the figures. */
+static void go_on(struct config_worker *worker, const struct shared_place *place)
+{
+    struct config_worker *kept =
+        worker->canary.share_percent ? kept_version_read(worker) : NULL;
+    if (!kept || is_same_version(kept, worker))
+        return;
+    kept->worker = worker_new(&kept->options);
+    worker->rollout = rollout_new(kept, worker, place);
+    worker_release(kept->worker); /* the rollout has it */
+}
+
 void config_start_workers(struct config *config, const struct config *before,
                           const struct shared_place *place)
 {
@@ -64,5 +77,7 @@ void config_start_workers(struct config *config, const struct config *before,
         take_over(worker, older);
         if (older)
             roll_out(worker, older, place);
+        else if (!before && place)
+            go_on(worker, place);
     }
 }

@@ -5,6 +5,7 @@
 #include "consumers.h"
 #include "durable.h"
 #include "host_internal.h"
+#include "kept_version.h"
 #include "rollout.h"
 
 #include "base/table.h"
@@ -174,6 +175,11 @@ static void note_changed_workers(const struct config *config)
     }
 }
 
+static void update_kept_versions(void *config)
+{
+    kept_versions_update(config);
+}
+
 /* All of the new snapshot takes effect, or nothing does. */
 static int take_effect(struct serving *serving, struct config *config, struct err *err)
 {
@@ -200,6 +206,7 @@ static int take_effect(struct serving *serving, struct config *config, struct er
     durable_reconfigure(&host->router);
     scheduler_plan(host->scheduler, config);
     host_note_rules(config);
+    task_work(update_kept_versions, config);
     return 0;
 }
 

@@ -2,6 +2,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "kept_version.h"
 
 #include "base/mem.h"
 #include "mail/message.h"
@@ -14,6 +17,7 @@ struct rollout {
     const struct shared *shared; /* NULL: this host is alone */
     struct shared_rollout *own;  /* this host's part, in there or `alone` */
     struct shared_rollout alone;
+    char *kept_at; /* the file in the state folder; NULL: none */
     bool is_told;
 };
 
@@ -74,6 +78,15 @@ static enum canary_state sum_up(const struct rollout *rollout,
 
 /* --- life --- */
 
+static char *copy_path(const struct config_worker *worker)
+{
+    struct arena *arena = arena_new();
+    const char *path = kept_version_path(worker->home, worker->options.name, arena);
+    char *copy = mem_copy_text(path, strlen(path));
+    arena_free(arena);
+    return copy;
+}
+
 struct rollout *rollout_new(const struct config_worker *before,
                             const struct config_worker *worker,
                             const struct shared_place *place)
@@ -90,6 +103,8 @@ struct rollout *rollout_new(const struct config_worker *before,
                                            str_of(worker->version)},
                       3);
     begin_part(rollout, place);
+    if (place)
+        rollout->kept_at = copy_path(worker);
     return rollout;
 }
 
@@ -106,6 +121,7 @@ void rollout_release(struct rollout *rollout)
     atomic_store(&rollout->own->key, 0);
     worker_release(rollout->before->worker);
     config_release_memory(rollout->before->home);
+    free(rollout->kept_at);
     free(rollout);
 }
 
@@ -146,6 +162,8 @@ static enum canary_state judge(struct rollout *rollout,
         rollout->is_told = true;
         atomic_store(&rollout->own->state, state);
         tell(rollout, state, figures);
+        if (state == CANARY_PROMOTED && rollout->kept_at)
+            unlink(rollout->kept_at);
     }
     return state;
 }

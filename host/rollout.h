@@ -1,6 +1,6 @@
 /* A worker's new version beside the one before it: each has its share of the messages until worker/canary.h says which is to
  * have them all. Belongs to the snapshots that have the new version; what all hosts see is put together in shared memory,
- * so that all decide the same. A restarted host knows the new version only. */
+ * so that all decide the same. A host that starts goes on with what kept_version.h has, and the others' figures. */
 #pragma once
 
 #include "config.h"

@@ -2,6 +2,8 @@
 import concurrent.futures
 import hashlib
 import json
+import os
+import signal
 
 from gateway import postern, wait_until
 
@@ -79,7 +81,7 @@ def test_a_version_that_does_well_gets_all_messages(rules, serve, destination):
     gateway = start(rules, serve, GOOD % "old", share="50%", runs=10, promote=20)
     change(gateway, rules, GOOD % "new")
     send(gateway, 100)
-    assert gateway.events("canary.promoted")
+    assert gateway.events("canary.promoted") and not list(rules.state.glob("work.before*"))
     send(gateway, 20, first=1000)
     assert {mail.recipient for mail in destination.mails[100:]} == {"new@dest.test"}
 
@@ -128,6 +130,41 @@ def test_hosts_put_their_figures_together(rules, serve, destination):
     assert codes.count(250) + codes.count(451) == 400
     states = [each["state"] for each in json.loads(postern("status", "--json", rules.folder).stdout)["canaries"]]
     assert states == ["returned", "returned"]
+
+
+def test_a_restart_goes_on_with_the_trial(rules, serve, destination):
+    gateway = start(rules, serve, GOOD % "old", share="30%", runs=10)
+    change(gateway, rules, BAD)
+    assert send(gateway, 100).count(451) == 10
+    gateway.stop()
+    gateway = serve(rules)
+    assert canary(rules)["state"] == "running"
+    codes = send(gateway, 100)
+    assert codes.count(451) == 10 and codes.count(250) == 90
+    assert list(rules.state.glob("work.before"))
+    rules.script("work", GOOD % "old")
+    gateway.reload()
+    wait_until(lambda: not list(rules.state.glob("work.before")), "the trial to be over")
+    gateway.stop()
+    gateway = serve(rules)
+    assert set(send(gateway, 20)) == {250}
+    assert json.loads(postern("status", "--json", rules.folder).stdout)["canaries"] == []
+
+
+def test_a_host_that_dies_comes_back_to_the_verdict(rules, serve, destination):
+    rules.write_host(hosts=2)
+    gateway = start(rules, serve, GOOD % "old", share="50%", runs=5)
+    rules.script("work", BAD)
+    wait_until(lambda: len(gateway.events("worker.changed")) == 2, "the new version in both hosts")
+    for first in range(0, 100, 10):
+        send(gateway, 10, first)
+    wait_until(lambda: gateway.events("canary.returned"), "the verdict")
+    status = json.loads(postern("status", "--json", rules.folder).stdout)
+    os.kill(status["hosts"][1]["pid"], signal.SIGKILL)
+    wait_until(lambda: len(json.loads(postern("status", "--json", rules.folder).stdout)["canaries"]) == 2 and
+               gateway.events("host.restarted"), "the host to be back")
+    for first in range(1000, 1100, 10):
+        assert set(send(gateway, 10, first)) == {250}
 
 
 def test_the_hash_of_the_script_is_in_every_trail(rules, serve, destination):

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "kept_version.h"
 #include "rollout.h"
 #include "test.h"
 
@@ -264,6 +265,65 @@ static void more_trials_than_the_hosts_share_are_each_hosts_own(void **state)
     config_release(old);
 }
 
+/* As a host that begins finds it. */
+static struct config *restart(const char *script)
+{
+    shared_place_clear(&places[0]);
+    return follow(NULL, script, CANARY, 0);
+}
+
+static void keep_state_of(struct config *config)
+{
+    char state[128];
+    snprintf(state, sizeof state, "%s/.postern", directory);
+    assert_true(mkdir(state, 0700) == 0);
+    kept_versions_update(config);
+    config_release(config);
+}
+
+static void a_host_that_begins_goes_on_with_the_trial(void **state)
+{
+    (void)state;
+    static const char before[] = "return require 'b'";
+    write_file("b.lua", "return 1");
+    keep_state_of(follow(follow(NULL, before, CANARY, 0), NEW, CANARY, 0));
+    struct config *config = restart(NEW);
+    assert_beside(config, before);
+    const struct worker_options *options =
+        &rollout_before(work_of(config)->rollout)->options;
+    assert_int_equal(options->module_count, 1);
+    assert_true(str_equal(options->modules[0].name, STR("b")));
+    assert_true(str_equal(options->modules[0].source, STR("return 1")));
+    run(config, true, false, 20);
+    assert_int_equal(state_of(config), CANARY_PROMOTED);
+    config_release(config);
+    config = restart(NEW);
+    assert_null(work_of(config)->rollout);
+    config_release(config);
+}
+
+static void what_is_kept_for_another_script_says_nothing(void **state)
+{
+    (void)state;
+    keep_state_of(follow(follow(NULL, OLD, CANARY, 0), NEW, CANARY, 0));
+    struct config *config = restart(THIRD);
+    assert_null(work_of(config)->rollout);
+    config_release(config);
+}
+
+static void what_is_kept_may_be_damaged(void **state)
+{
+    (void)state;
+    keep_state_of(follow(follow(NULL, OLD, CANARY, 0), NEW, CANARY, 0));
+    static const char *const damaged[] = {"", "x", "T", "T\xff\xff\xff\xff"};
+    for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++) {
+        write_file(".postern/work.before", damaged[i]);
+        struct config *config = restart(NEW);
+        assert_null(work_of(config)->rollout);
+        config_release(config);
+    }
+}
+
 static void a_scripts_hash_is_what_sha256sum_prints(void **state)
 {
     (void)state;
@@ -301,6 +361,9 @@ int main(void)
         rollout_test(a_verdict_stands_whatever_comes_after_it),
         rollout_test(a_second_trial_of_a_version_begins_anew),
         rollout_test(more_trials_than_the_hosts_share_are_each_hosts_own),
+        rollout_test(a_host_that_begins_goes_on_with_the_trial),
+        rollout_test(what_is_kept_for_another_script_says_nothing),
+        rollout_test(what_is_kept_may_be_damaged),
         rollout_test(a_scripts_hash_is_what_sha256sum_prints),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
