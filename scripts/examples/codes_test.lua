@@ -84,6 +84,33 @@ describe("codes", function()
     assert.matches("not told: the hook answers 500", result.logs[2].text)
   end)
 
+  describe("are asked for", function()
+    local function ask(key, token)
+      local headers = { Authorization = token }
+      return worker:fetch({ url = "/codes/" .. key, headers = headers }, { env = env }).response
+    end
+
+    before_each(function()
+      env.READER = "sesame"
+      write "Code: 0815"
+    end)
+
+    it("once", function()
+      local response = ask("github.test", "Bearer sesame")
+      assert.same({ code = "0815" }, response:json())
+      assert.equal("no-store", response.headers:get "Cache-Control")
+      assert.equal(404, ask("github.test", "Bearer sesame").status)
+    end)
+
+    it("by who has the token", function()
+      for _, token in ipairs { "Bearer guess", "Bearer ", "sesame" } do
+        assert.equal(401, ask("github.test", token).status)
+      end
+      env.READER = nil
+      assert.equal(401, ask("github.test", "Bearer sesame").status)
+    end)
+  end)
+
   it("are taken from nobody else", function()
     for _, result in ipairs {
       write("Code: 1234", { from = "mallory@sender.test" }),

@@ -95,6 +95,43 @@ describe("a mailing list", function()
       local tag = post.headers:get("List-Unsubscribe"):match "^<mailto:talk%+(leave%-%w+)@corp%.test>$"
       assert.same({}, members(write("robot@provider.test", tag, { auth = false })))
     end)
+
+    describe("ends by one click", function()
+      local link
+
+      before_each(function()
+        env.URL = "https://lists.corp.test/talk"
+        join "anna@sender.test"
+        local headers = write("anna@sender.test").sends[1].headers
+        assert.equal("List-Unsubscribe=One-Click", headers:get "List-Unsubscribe-Post")
+        link = headers:get("List-Unsubscribe"):match "^<(https://lists%.corp%.test/talk/leave/%w+)>, <mailto:"
+      end)
+
+      local function ask(method, url)
+        return worker:fetch({ method = method, url = url }, { env = env })
+      end
+
+      it("in a mail program", function()
+        local result = ask("POST", link)
+        assert.equal(200, result.response.status)
+        assert.equal("anna@sender.test is no member of Talk any more.\n", result.response.body)
+        assert.same({}, members(result))
+      end)
+
+      it("of a person, not of a robot that follows links", function()
+        local result = ask("GET", link)
+        assert.contains('<form method="post">', result.response.body)
+        assert.same({ "anna@sender.test" }, members(result))
+      end)
+
+      it("for nobody else", function()
+        for _, url in ipairs { link .. "x", env.URL .. "/leave/" .. ("a"):rep(24), env.URL } do
+          local result = ask("POST", url)
+          assert.equal(404, result.response.status)
+          assert.same({ "anna@sender.test" }, members(result))
+        end
+      end)
+    end)
   end)
 
   describe("a post", function()
