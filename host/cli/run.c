@@ -275,6 +275,18 @@ static int try_script(const struct asked *asked)
     return exit_code;
 }
 
+/* What belongs to another kind of errand; NULL: nothing. */
+static const char *find_stray(const struct asked *asked)
+{
+    if (!asked->scheduled && (asked->cron || asked->time))
+        return "--cron and --time are for --scheduled";
+    if (!asked->request && asked->header_count)
+        return "--header goes with --request";
+    if (!asked->request && !asked->queue != !asked->body_count)
+        return "--queue goes with --body";
+    return NULL;
+}
+
 /* Of what is given, what does not go together; NULL: nothing. */
 static const char *find_mistake(const struct asked *asked)
 {
@@ -292,14 +304,9 @@ static const char *find_mistake(const struct asked *asked)
     if (asked->request && (has_envelope || asked->body_count + (asked->file != NULL) > 1))
         return "--request goes without --from, --to, --auth and --spam-score, and with one "
                "body";
-    if (!asked->scheduled && (asked->cron || asked->time))
-        return "--cron and --time are for --scheduled";
-    if (!asked->request && (!asked->queue != !asked->body_count || asked->header_count))
-        return asked->header_count ? "--header goes with --request"
-                                   : "--queue goes with --body";
     if (kinds == 0 && (!asked->from || !asked->to))
         return "--from and --to are needed, or --scheduled, --queue or --request";
-    return NULL;
+    return find_stray(asked);
 }
 
 static void print_more_help(void)

@@ -53,4 +53,4 @@ bool http_url_has_dots(struct str target);
 
 /* "GET, HEAD, POST" */
 #define HTTP_ALLOW_BYTES 64
-const char *http_url_allow(unsigned methods, char text[HTTP_ALLOW_BYTES]);
+const char *http_url_allow(unsigned allowed, char text[HTTP_ALLOW_BYTES]);

@@ -62,29 +62,37 @@ static bool wait_for_request(struct http_connection *connection, uint64_t patien
     return result > 0 && net_stream_input(connection->stream).length > 0;
 }
 
+/* Of what has come so far: the status that refuses it, or 0. */
+static unsigned check_length(const struct http_connection *connection, ptrdiff_t length,
+                             size_t input_bytes)
+{
+    size_t bytes = length > 0 ? (size_t)length : input_bytes;
+    if (length < 0)
+        return 400;
+    return bytes > options_of(connection)->header_bytes_max ? 431 : 0;
+}
+
 /* Its length once it is in; 0 with a refusal, or negative errno when the client has gone. */
 static ptrdiff_t read_head(struct http_connection *connection)
 {
     uint64_t deadline_ms = task_in_ms(options_of(connection)->header_timeout_ms);
     size_t line = 0;
+    int result = 1;
     task_stage("reading a request");
-    for (;;) {
+    while (result > 0) {
         struct str input = net_stream_input(connection->stream);
         ptrdiff_t length = http_head_length(input, &line);
-        bool is_long = (length ? (size_t)length : input.length) >
-                       options_of(connection)->header_bytes_max;
-        if (length > 0 && !is_long)
-            return length;
-        if (length < 0 || is_long) {
-            refuse(connection, length < 0 ? 400 : 431);
-            return 0;
-        }
-        int result = net_stream_fill(connection->stream, deadline_ms);
-        if (result == -ETIMEDOUT)
-            refuse(connection, 408);
-        if (result <= 0)
-            return result == -ETIMEDOUT ? 0 : result == 0 ? -ECONNRESET : result;
+        unsigned status = check_length(connection, length, input.length);
+        if (status)
+            refuse(connection, status);
+        if (status || length > 0)
+            return status ? 0 : length;
+        result = net_stream_fill(connection->stream, deadline_ms);
     }
+    if (result != -ETIMEDOUT)
+        return result < 0 ? result : -ECONNRESET;
+    refuse(connection, 408);
+    return 0;
 }
 
 /* False when it is refused. */

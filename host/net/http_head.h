@@ -30,7 +30,7 @@ struct http_head {
 };
 
 /* 0, with the head in the arena; or the status that refuses it: 400, 417, 431, 501, 505. */
-unsigned http_head_parse(struct str head, struct arena *arena, struct http_head *parsed);
+unsigned http_head_parse(struct str text, struct arena *arena, struct http_head *head);
 
 /* The first field of this name, or NULL. */
 const struct http_field *http_field_find(const struct http_field *fields, size_t count,

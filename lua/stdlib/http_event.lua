@@ -72,7 +72,8 @@ local function add_header(handler, list, name, value)
   if type(value) == "number" then
     value = tostring(value)
   elseif type(value) ~= "string" then
-    fail(handler, "the header %s must be a string, a number or a list of them, got %s", name, type(value))
+    fail(handler, "the header %s must be a string, a number or a list of those, got %s", name,
+      type(value))
   end
   if find(value, "[%c]") then
     fail(handler, "the header %s has a line end or another control character in its value", name)
@@ -85,7 +86,8 @@ local function read_headers(handler, given, kind)
   local list, names = { bytes = 0 }, {}
   local has_kind = false
   if type(given) ~= "table" then
-    fail(handler, "headers must be a table such as { [\"Cache-Control\"] = \"no-store\" }, got %s", type(given))
+    fail(handler, "headers must be a table such as { [\"Cache-Control\"] = \"no-store\" }, got %s",
+      type(given))
   end
   for name in pairs(given) do
     if type(name) ~= "string" or not http_fields.isName(name) then
@@ -135,7 +137,8 @@ local function read_body(handler, given)
   return body, #body > 0 and "text/plain;charset=UTF-8" or nil
 end
 
--- What the handler has returned, as the host wants it: { status =, headers = { { name =, value = } }, body = }.
+-- What the handler has returned, as the host wants it:
+-- { status =, headers = { { name =, value = } }, body = }
 function http.response(handler, given)
   if given == nil then
     return { status = 204, headers = {}, body = "" }

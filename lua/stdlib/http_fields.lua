@@ -1,4 +1,4 @@
--- http_fields: header fields of HTTP, as requests and responses have them. For the bindings and the `fetch` handler.
+-- http_fields: header fields of HTTP, of requests and responses. For bindings and the `fetch` handler.
 --
 -- An object is made of a list of { name =, value = }, with names in lower case.
 local concat = table.concat

@@ -176,11 +176,12 @@ local request_kinds = { method = "string", url = "string", headers = "table", bo
 
 local function check_request(request)
   if type(request) ~= "table" or request.url == nil then
-    error("worker:fetch: the request is a table such as { method = \"POST\", url = \"/hooks/x\", body = \"…\" }", 3)
+    error("worker:fetch: the request is a table such as { method = \"POST\", url = \"/hooks/x\" }", 3)
   end
   for name, value in pairs(request) do
     if not request_kinds[name] then
-      error(("worker:fetch: unknown field '%s'; there are method, url, headers, body, ip"):format(tostring(name)), 3)
+      error(("worker:fetch: unknown field '%s'; there are method, url, headers, body, ip")
+        :format(tostring(name)), 3)
     elseif type(value) ~= request_kinds[name] then
       error(("worker:fetch: %s must be a %s, got %s"):format(name, request_kinds[name], type(value)), 3)
     end
@@ -210,8 +211,8 @@ local function response_of(given)
   return setmetatable(given, Response)
 end
 
--- The same for an HTTP request, { method, url, headers, body, ip }; the result's response is what its client gets:
--- { status, headers, body }, and json().
+-- The same for an HTTP request, { method, url, headers, body, ip }; the result's response is what its client
+-- gets: { status, headers, body }, and json().
 function Worker:fetch(request, options)
   options = options or {}
   check_options("fetch", options)
