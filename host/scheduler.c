@@ -259,6 +259,8 @@ uint64_t scheduler_turn(struct scheduler *scheduler)
     if (!scheduler->has_begun)
         begin_lines(scheduler);
     uint64_t now_ms = scheduler->options.now_ms(), wait_ms = LOOK_MS;
+    if (scheduler->has_begun && scheduler->line_count == 0)
+        return TASK_FOREVER;
     for (size_t i = 0; scheduler->has_begun && i < scheduler->line_count; i++) {
         uint64_t until_ms = look_at(scheduler, &scheduler->lines[i], now_ms);
         if (until_ms < wait_ms)

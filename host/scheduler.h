@@ -30,7 +30,8 @@ struct scheduler_options {
 struct scheduler *scheduler_open(const struct scheduler_options *options);
 /* This snapshot's lines from now on; what runs goes on with its own. */
 void scheduler_plan(struct scheduler *scheduler, struct config *config);
-/* Begins what is due, and says how long to wait until it is to be called again. In a task. */
+/* Begins what is due, and says how long to wait (TASK_FOREVER: for another snapshot) until it is to be called again. In a
+ * task. */
 uint64_t scheduler_turn(struct scheduler *scheduler);
 /* Takes turns, in a task of its own. */
 void scheduler_start(struct scheduler *scheduler);

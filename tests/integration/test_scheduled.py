@@ -51,13 +51,17 @@ def is_settled(rules):
     return len(waiting) == rules.host["hosts"] and not tasks(rules, "scheduled")
 
 
+def change(rules, what, *values):
+    with contextlib.closing(sqlite3.connect(rules.state / "store/kv.db", timeout=60)) as database, database:
+        database.execute(f"UPDATE schedule SET {what}", values)
+
+
 def pass_time(rules, serve):
     """Starts and stops the service, then sets its schedules back by two minutes."""
     gateway = serve(rules)
     wait_until(lambda: is_settled(rules), "the schedules to be known")
     gateway.stop()
-    with contextlib.closing(sqlite3.connect(rules.state / "store/kv.db")) as database, database:
-        database.execute("UPDATE schedule SET decided_ms = min(decided_ms, ?)", [(time.time() - 125) * 1000])
+    change(rules, "decided_ms = min(decided_ms, ?)", (time.time() - 125) * 1000)
 
 
 def test_of_all_hosts_one_makes_up_for_what_was_missed(scheduled, serve, destination):
@@ -73,6 +77,7 @@ def test_of_all_hosts_one_makes_up_for_what_was_missed(scheduled, serve, destina
     ended = wait_until(lambda: gateway.events("worker.ended"), "the end")[0]
     assert "handler=scheduled outcome=ok" in ended and f'cron="{EVERY_MINUTE}"' in ended
     wait_until(lambda: any("later" in line for line in gateway.events("worker.log")), "what waits until")
+    wait_until(lambda: "team@dest.test" in postern("log", rules.folder).stdout, "what was sent in the log")
 
 
 def test_each_minute_runs_in_one_of_the_hosts(scheduled, serve):
@@ -191,6 +196,8 @@ def test_what_a_dead_host_ran_is_not_run_again(running):
     wait_until(lambda: is_settled(rules), "it to have looked")
     assert gateway.events("schedule.started") == before
     assert status(rules)["schedules"][0]["last"]["outcome"] == "running", "nobody knows better for a while"
+    change(rules, "until_ms = 1")
+    assert status(rules)["schedules"][0]["last"]["outcome"] == "lost"
 
 
 # --- without a service ---
