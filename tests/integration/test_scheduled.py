@@ -205,12 +205,14 @@ def test_what_a_dead_host_ran_is_not_run_again(running):
 
 def test_a_laptop_has_schedules_too(scheduled):
     rules = scheduled(COUNT, EVERY_MINUTE, hosts=1, **KV, **SEND)
-
+    rules.write_host(dev_listen="127.0.0.1:0")
     pass_time(rules, lambda _: Gateway(rules, "dev"))
     gateway = Gateway(rules, "dev")
-    wait_until(lambda: gateway.events("schedule.started"), "a run")
-    wait_until(lambda: list((rules.state / "outbox").glob("*")), "what it has sent")
-    gateway.stop()
+    try:
+        wait_until(lambda: gateway.events("schedule.started"), "a run")
+        wait_until(lambda: list((rules.state / "outbox").glob("*")), "what it has sent")
+    finally:
+        gateway.stop()
 
 
 @pytest.mark.parametrize("cron, problem", [
