@@ -423,9 +423,11 @@ def test_types_say_what_tests_are_given(scripts):
           for name in pairs(assert) do print("assert." .. name) end
           for name in pairs(fake) do print("fake." .. name) end
           for name in pairs(getmetatable(worker)) do print("WorkerUnderTest:" .. name) end
-        end)""")
-    given = set(re.findall(r"^# ((?:assert|fake|WorkerUnderTest)[.:]\w+)$", done.stdout, re.MULTILINE))
-    own = {"fake.binding", "fake.clock", "WorkerUnderTest:__index"}
+          local response = worker:fetch({url = "/"}).response
+          for name in pairs(getmetatable(response)) do print("TestResponse:" .. name) end
+        end)""", script="return { fetch = function() end }")
+    given = set(re.findall(r"^# ((?:assert|fake|WorkerUnderTest|TestResponse)[.:]\w+)$", done.stdout, re.MULTILINE))
+    own = {"fake.binding", "fake.clock", "WorkerUnderTest:__index", "TestResponse:__index"}
     assert given - own == set(re.findall(r"^function (\w+[.:]\w+)\(", stub, re.MULTILINE)), done.stdout
     for name in re.findall(r"^function (\w+)\(", stub, re.MULTILINE):
         assert run_tests(scripts, f'it("a", function() assert.equal("function", type({name})) end)').returncode == 0
