@@ -93,7 +93,8 @@ static bool read_verdict(const struct worker_call *call, struct batch_verdict *v
 {
     const struct value *delay = value_get(call->arguments, "delaySeconds");
     bool is_retry = str_equal(call->method, STR("retry"));
-    *verdict = (struct batch_verdict){.word = is_retry ? BATCH_RETRY : BATCH_ACK};
+    *verdict =
+        (struct batch_verdict){.word = is_retry ? BATCH_RETRY : BATCH_ACK, .is_said = true};
     if (!is_retry && !str_equal(call->method, STR("ack"))) {
         refuse(answer, "E_NO_BINDING", "a batch has no such method");
         return false;

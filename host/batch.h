@@ -12,6 +12,7 @@
 
 struct batch_verdict {
     enum { BATCH_UNSAID, BATCH_ACK, BATCH_RETRY } word;
+    bool is_said;   /* by the handler */
     bool has_delay; /* BATCH_RETRY: said how long … */
     uint64_t delay_ms;
 };

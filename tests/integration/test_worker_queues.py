@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import time
 
 import pytest
 from gateway import postern, wait_until
@@ -199,6 +200,19 @@ def test_delays_are_kept_and_options_change_with_a_reload(queued):
     gateway.reload()
     mail(gateway)
     wait_told(gateway, "2", "new\\x092")
+
+
+def test_what_nobody_handles_in_time_is_dropped_and_told(queued, serve):
+    gateway = queued("env.JOBS:send(1)", "", {"max_batch_timeout": "1h"}, host={"queues": {"jobs": {"retention": "1s"}}})
+    mail(gateway)
+    assert waiting(gateway.rules)["jobs"] == 1
+    gateway.stop()
+    sent_ms = queues(gateway.rules)["jobs"]["oldest_ms"]
+    wait_until(lambda: time.time() * 1000 > sent_ms + 1000, "its time")
+    gateway = serve(gateway.rules)
+    wait_until(lambda: gateway.events("worker_queue.expired"), "its end", PATIENCE_S)
+    assert "queue=jobs messages=1" in gateway.events("worker_queue.expired")[0]
+    assert waiting(gateway.rules)["jobs"] == 0
 
 
 def test_a_full_queue_says_so(queued):

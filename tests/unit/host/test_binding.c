@@ -9,13 +9,14 @@
 
 #include "base/mem.h"
 #include "delivery/delivery.h"
+#include "store/worker_queue.h"
 #include "worker/wire.h"
 
 static struct {
     struct arena *arena;
     struct router router;
     struct config_worker worker;
-    struct binding bindings[5];
+    struct binding bindings[6];
     struct worker_variable variables[3];
     unsigned sent_count;
 } fixture;
@@ -39,6 +40,7 @@ static void fill_worker(void)
         {.name = STR("EMAIL"), .kind = BINDING_SEND},
         {.name = STR("API"), .kind = BINDING_FETCH, .hosts = hosts, .host_count = 1},
         {.name = STR("OTHER"), .kind = BINDING_KV, .space = STR("other")},
+        {.name = STR("JOBS"), .kind = BINDING_QUEUE, .space = STR("jobs")},
     };
     const struct worker_variable variables[] = {
         {STR("PLAIN"), STR("plain"), false},
@@ -48,7 +50,7 @@ static void fill_worker(void)
     memcpy(fixture.bindings, bindings, sizeof bindings);
     memcpy(fixture.variables, variables, sizeof variables);
     fixture.worker = (struct config_worker){.bindings = fixture.bindings,
-                                            .binding_count = 5,
+                                            .binding_count = 6,
                                             .options = {.name = STR("work"),
                                                         .variables = fixture.variables,
                                                         .variable_count = 3}};
@@ -248,6 +250,91 @@ BINDING_TEST(what_is_sent_is_checked)
     assert_int_equal(fixture.sent_count, 0);
 }
 
+static void count_queued(void *arg, const struct binding *binding,
+                         const struct store_worker_send *sent)
+{
+    (void)arg;
+    assert_string_equal(arena_text(fixture.arena, binding->space), "jobs");
+    fixture.sent_count += (unsigned)sent->count;
+}
+
+/* So many messages with this body. */
+static const char *send_to_queue(size_t count, struct str body, double delay_s)
+{
+    struct buf out;
+    buf_init(&out, WIRE_FRAME_BYTES_MAX);
+    value_begin_table(&out);
+    value_put_table(&out, "messages");
+    for (size_t i = 0; i < count; i++) {
+        value_write_number(&out, (double)(i + 1));
+        value_begin_table(&out);
+        value_put_string(&out, "body", body);
+        value_put_number(&out, "delaySeconds", delay_s);
+        value_end_table(&out);
+    }
+    value_end_table(&out);
+    value_end_table(&out);
+    struct str bytes = arena_str(fixture.arena, buf_view(&out));
+    buf_free(&out);
+    const struct worker_call call = {.binding = STR("JOBS"),
+                                     .method = STR("send"),
+                                     .arguments = value_decode(bytes, fixture.arena)};
+    const struct binding_place place = {.router = &fixture.router,
+                                        .config = fixture.router.config,
+                                        .worker = &fixture.worker};
+    struct worker_answer answer = {0};
+    binding_call(&place, &call, fixture.arena, &answer);
+    return code_of(answer);
+}
+
+/* "S", a length and so many bytes: as the wire has a text. */
+static struct str text_of_length(size_t length)
+{
+    struct buf out;
+    char *bytes = arena_alloc(fixture.arena, length + 1);
+    memset(bytes, 'x', length);
+    buf_init(&out, WIRE_FRAME_BYTES_MAX);
+    value_write_string(&out, (struct str){bytes, length});
+    struct str text = arena_str(fixture.arena, buf_view(&out));
+    buf_free(&out);
+    return text;
+}
+
+BINDING_TEST(what_goes_to_a_queue_is_checked)
+{
+    const struct {
+        size_t count;
+        struct str body;
+        double delay_s;
+    } cases[] = {
+        {0, STR("N"), 0},
+        {101, STR("N"), 0},
+        {1, STR(""), 0},
+        {1, STR("no value"), 0},
+        {1, STR("NN"), 0},
+        {1, STR("{"), 0},
+        {1, text_of_length((size_t)128 * 1024), 0},
+        {3, text_of_length((size_t)100 * 1024), 0},
+        {1, STR("N"), -1},
+        {1, STR("N"), 86401},
+        {1, STR("N"), 1e300},
+        {1, STR("N"), 0.5},
+    };
+    bindings_set_sent(fixture.router.bindings, count_queued, NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_string_equal(send_to_queue(cases[i].count, cases[i].body, cases[i].delay_s),
+                            "E_VALIDATION_ERROR");
+    assert_string_equal(code_of(ANSWER_TO("JOBS", "send", "messages=a")),
+                        "E_VALIDATION_ERROR");
+    assert_string_equal(code_of(ANSWER_TO("JOBS", "send", "messages!")),
+                        "E_VALIDATION_ERROR");
+    assert_int_equal(fixture.sent_count, 0);
+    assert_string_equal(send_to_queue(100, text_of_length(1000), 86400), "ok");
+    assert_int_equal(fixture.sent_count, 100);
+    bindings_set_sent(fixture.router.bindings, NULL, NULL);
+    assert_string_equal(send_to_queue(1, STR("N"), 0), "E_STORE");
+}
+
 BINDING_TEST(nothing_is_asked_where_nothing_leaves)
 {
     assert_string_equal(code_of(ANSWER_TO("API", "fetch", "url=http://a.test/")),
@@ -295,6 +382,7 @@ int main(void)
         binding_test(arguments_of_kv_are_checked),
         binding_test(a_host_has_its_share_of_a_limit),
         binding_test(what_is_sent_is_checked),
+        binding_test(what_goes_to_a_queue_is_checked),
         binding_test(nothing_is_asked_where_nothing_leaves),
         binding_test(only_what_is_sent_is_an_action),
         binding_test(secrets_are_hidden),
