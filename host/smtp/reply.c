@@ -12,6 +12,7 @@
 
 #include "mail/utf8.h"
 
+#define CODE_BYTES     3
 #define LINE_BYTES_MAX 512 /* with CRLF: RFC 5321 section 4.5.3.1.5 */
 
 bool reply_is_ok(const struct reply *reply)
@@ -128,19 +129,28 @@ int reply_write(const struct reply *reply, struct buf *out)
     return 0;
 }
 
+static char *copy_to(char *at, struct str bytes)
+{
+    if (bytes.length)
+        memcpy(at, bytes.at, bytes.length);
+    return at + bytes.length;
+}
+
+/* In one piece: each message has several. */
 struct str reply_line(const struct reply *reply, struct arena *arena)
 {
-    bool has_enhanced = reply->enhanced[0] != '\0';
-    char *line = arena_printf(arena, "%03d%s%s", reply->code, has_enhanced ? " " : "",
-                              reply->enhanced);
-    struct str rest = str_of(reply->text);
-    const char *separator = " ";
-    while (rest.length > 0) {
-        struct str part = str_cut(&rest, '\n');
-        line = arena_printf(arena, "%s%s%.*s", line, separator, STR_ARG(part));
-        separator = "; ";
-    }
-    return str_of(line);
+    struct str enhanced = str_of(reply->enhanced), rest = str_of(reply->text);
+    size_t room = CODE_BYTES + 1 + enhanced.length + 1;
+    for (size_t i = 0; i < rest.length; i++)
+        room += rest.at[i] == '\n' ? 2 : 1;
+    char *line = arena_alloc(arena, room + 1), *at = line;
+    at += snprintf(at, CODE_BYTES + 1, "%03d", reply->code);
+    if (enhanced.length)
+        at = copy_to(copy_to(at, STR(" ")), enhanced);
+    for (struct str separator = STR(" "); rest.length > 0; separator = STR("; "))
+        at = copy_to(copy_to(at, separator), str_cut(&rest, '\n'));
+    *at = '\0';
+    return (struct str){line, (size_t)(at - line)};
 }
 
 /* --- parsing --- */

@@ -66,8 +66,7 @@ static int decide_without_run(struct run *run, int why)
     }
 }
 
-/* The memory of the last payload serves for the next one: a send rarely waits. */
-static struct buf payload_take(void)
+struct buf payload_take(void)
 {
     struct buf payload = spare;
     spare.memory = NULL;
@@ -76,7 +75,7 @@ static struct buf payload_take(void)
     return payload;
 }
 
-static void payload_give_back(struct buf *payload)
+void payload_give_back(struct buf *payload)
 {
     if (spare.memory || payload->capacity > SPARE_BYTES_MAX) {
         buf_free(payload);

@@ -149,15 +149,14 @@ static int encode_answer(const struct worker_answer *answer, struct buf *out)
 
 static void send_answer(const struct call *call, const struct worker_answer *answer)
 {
-    struct buf out;
-    buf_init(&out, WIRE_FRAME_BYTES_MAX);
+    struct buf out = payload_take();
     invariant(encode_answer(answer, &out) == 0, "worker: an answer without end");
     const struct wire_frame frame = {.type = WIRE_ANSWER,
                                      .run = call->run->number,
                                      .call = call->number,
                                      .payload = buf_view(&out)};
     isolate_send(call->run->isolate, &frame, -1, TASK_FOREVER);
-    buf_free(&out);
+    payload_give_back(&out);
 }
 
 /* --- the task --- */

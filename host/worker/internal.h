@@ -115,6 +115,12 @@ struct run *isolate_run(const struct isolate_process *isolate, uint32_t number);
 int isolate_send(struct isolate_process *isolate, const struct wire_frame *frame,
                  int pass_fd, uint64_t deadline_ms);
 
+/* --- attempt.c --- */
+
+/* An empty payload to write. The memory of the last one serves for the next: a send rarely waits. */
+struct buf payload_take(void);
+void payload_give_back(struct buf *payload);
+
 /* --- watchdog.c --- */
 
 int isolate_watch(void *arg); /* a task; arg: struct isolate_process * */

@@ -144,16 +144,40 @@ int value_write_number(struct buf *out, double number)
     return buf_append(out, (struct str){bytes, sizeof bytes});
 }
 
-int value_write_string(struct buf *out, struct str string)
+#define STRING_HEAD_BYTES (1 + sizeof(uint32_t))
+
+static char *write_string_at(char *at, struct str string)
 {
     uint32_t length = (uint32_t)string.length;
-    char head[1 + sizeof length] = {'S'};
-    if (string.length > WIRE_FRAME_BYTES_MAX ||
-        !buf_reserve(out, sizeof head + string.length))
+    *at++ = 'S';
+    memcpy(at, &length, sizeof length);
+    at += sizeof length;
+    if (length)
+        memcpy(at, string.at, length);
+    return at + length;
+}
+
+/* One after the other. */
+static int write_strings(struct buf *out, const struct str strings[], size_t count)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (strings[i].length > WIRE_FRAME_BYTES_MAX)
+            return -ENOBUFS;
+        bytes += STRING_HEAD_BYTES + strings[i].length;
+    }
+    char *at = buf_reserve(out, bytes);
+    if (!at)
         return -ENOBUFS;
-    memcpy(head + 1, &length, sizeof length);
-    buf_append(out, (struct str){head, sizeof head});
-    return buf_append(out, string);
+    for (size_t i = 0; i < count; i++)
+        at = write_string_at(at, strings[i]);
+    buf_extend(out, bytes);
+    return 0;
+}
+
+int value_write_string(struct buf *out, struct str string)
+{
+    return write_strings(out, &string, 1);
 }
 
 int value_begin_table(struct buf *out)
@@ -168,8 +192,7 @@ int value_end_table(struct buf *out)
 
 int value_put_string(struct buf *out, const char *key, struct str string)
 {
-    int result = value_write_string(out, str_of(key));
-    return result ? result : value_write_string(out, string);
+    return write_strings(out, (const struct str[]){str_of(key), string}, 2);
 }
 
 int value_put_number(struct buf *out, const char *key, double number)
