@@ -1,4 +1,5 @@
--- Sends mail to the desk that its subject is about; what is about nothing known goes to the front desk.
+-- Sends mail to the desk that its subject is about, or that its attachments are for; what is about nothing
+-- known goes to the front desk.
 --
 --   rules/example.com.yaml:
 --     rules: [{to: [info@, office@], worker: subjects}]
@@ -9,18 +10,42 @@
 --
 --   variables:  SALES, BILLING, JOBS, FRONT   the desks' addresses
 local DESKS = {
-  -- The first that fits counts. Words are written in lower case; %f[%w]…%f[%W] finds whole words only.
-  { name = "BILLING", words = { "invoice", "refund", "payment" } },
-  { name = "SALES", words = { "quote", "price", "offer" } },
-  { name = "JOBS", words = { "application", "cv", "job" } },
+  -- The first that fits counts, by the subject before the attachments. All is in lower case. Words are whole
+  -- words; files are patterns of names.
+  { name = "BILLING", words = { "invoice", "refund", "payment" }, files = { "^invoice.*%.pdf$", "%.xml$" } },
+  { name = "SALES", words = { "quote", "price", "offer" }, files = {} },
+  { name = "JOBS", words = { "application", "cv", "job" }, files = { "^cv.*%.pdf$", "%.docx?$" } },
 }
 
-local function desk_for(subject)
-  for _, desk in ipairs(DESKS) do
-    for _, word in ipairs(desk.words) do
-      if subject:find("%f[%w]" .. word .. "%f[%W]") then
-        return desk.name
+local function is_about(subject, words)
+  for _, word in ipairs(words) do
+    if subject:find("%f[%w]" .. word .. "%f[%W]") then
+      return true
+    end
+  end
+  return false
+end
+
+local function has_file(attachments, patterns)
+  for _, file in ipairs(attachments) do
+    for _, pattern in ipairs(patterns) do
+      if (file.filename or ""):lower():find(pattern) then
+        return true
       end
+    end
+  end
+  return false
+end
+
+local function desk_for(mail)
+  for _, desk in ipairs(DESKS) do
+    if is_about(mail.subject:lower(), desk.words) then
+      return desk.name
+    end
+  end
+  for _, desk in ipairs(DESKS) do
+    if has_file(mail.attachments, desk.files) then
+      return desk.name
     end
   end
   return "FRONT"
@@ -28,8 +53,8 @@ end
 
 return {
   email = function(message, env)
-    -- The subject as people read it: parse() decodes what mail encodes.
-    local desk = desk_for(message:parse().subject:lower())
+    -- Subject and names as people read them: parse() decodes what mail encodes.
+    local desk = desk_for(message:parse())
     local address = env[desk] or env.FRONT or "front@corp.test"
     message:forward(address, { ["X-Desk"] = desk:lower() })
   end,

@@ -23,6 +23,24 @@ describe("subjects", function()
     assert.equal("front@corp.test", (desk_of "a priceless day"))
   end)
 
+  describe("looks at attachments", function()
+    local function desk_with(filename, subject)
+      local fields = { subject = subject, attachments = { { filename = "a.png", content = "" } } }
+      fields.attachments[2] = { filename = filename, content = "x" }
+      return worker:email(fake.message(fields), { env = env }).forwards[1].headers["X-Desk"]
+    end
+
+    it("by their names", function()
+      assert.equal("billing", desk_with "Invoice-17.PDF")
+      assert.equal("jobs", desk_with "cv anna.pdf")
+      assert.equal("front", desk_with "holiday.pdf")
+    end)
+
+    it("when the subject is about nothing", function()
+      assert.equal("sales", desk_with("invoice.pdf", "your price"))
+    end)
+  end)
+
   it("reads encoded subjects", function()
     assert.equal("sales@corp.test", (desk_of "Ein Gruß, and a quote please"))
   end)
