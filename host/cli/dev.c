@@ -98,19 +98,21 @@ static void demonstrate(struct host *host)
 static void say_what_next(struct host *host)
 {
     const struct config *config = host->router.config;
-    char server[NET_ADDRESS_TEXT_BYTES];
+    char server[NET_ADDRESS_TEXT_BYTES], http[NET_ADDRESS_TEXT_BYTES];
     net_address_text(smtp_server_address(host->server, 0), server);
+    net_address_text(http_front_address(host->http, 0), http);
     printf("\nPostern serves %s for development: nothing leaves this machine.\n"
            "  rules    %s/*.yaml    edit and save: they reload by themselves\n"
            "  scripts  %s/*.lua\n"
            "  outbox   %s/outbox/\n"
+           "  http     http://%s/    for workers with a `url`\n"
            "\nnext, in another terminal:\n"
            "  postern send --server %s --from you@sender.test --to support@example.com "
            "message.eml\n"
            "  postern explain order-42@example.com %s\n"
            "  postern status %s\n",
            demo_directory, demo_directory, config->scripts_directory,
-           config->state_directory, server, demo_directory, demo_directory);
+           config->state_directory, http, server, demo_directory, demo_directory);
     fflush(stdout);
 }
 

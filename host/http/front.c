@@ -9,7 +9,8 @@
 #include "http/url_map.h"
 #include "http/worker_request.h"
 
-#define RETRY_AFTER_S "1"
+#define RETRY_AFTER_S   "1"
+#define PATH_BYTES_TOLD ((size_t)256)
 
 struct http_front {
     struct router *router;
@@ -128,6 +129,8 @@ static void end(void *arg, const struct http_server_request *request, unsigned s
     const struct http_worker_request *asked = request->handler_state;
     char ip[NET_ADDRESS_TEXT_BYTES];
     struct str rest = request->head->target, path = str_cut(&rest, '?');
+    if (path.length > PATH_BYTES_TOLD)
+        path.length = PATH_BYTES_TOLD;
     struct http_client_view client =
         http_client_view(&front->router->config->http.server, request);
     net_address_ip_text(&client.address, ip);
