@@ -39,8 +39,14 @@ static struct run *run_new(struct worker *worker, const struct worker_actions *a
     return run;
 }
 
+static struct str handler_missing(const struct run *run, enum worker_handler handler)
+{
+    return str_of(arena_printf(run->arena, "the script has no function '%s'",
+                               worker_handler_name(handler)));
+}
+
 /* It never got to run: the outcome says why. Returns 0, or -ECANCELED. */
-static int decide_without_run(struct run *run, int why)
+static int decide_without_run(struct run *run, const struct happening *what, int why)
 {
     switch (why) {
     case -ECANCELED:
@@ -52,7 +58,7 @@ static int decide_without_run(struct run *run, int why)
         run_decide(run, WORKER_BROKEN, str_of(run->worker->broken.text));
         return 0;
     case -ENOTSUP:
-        run_decide(run, WORKER_BROKEN, STR("the script has no such handler"));
+        run_decide(run, WORKER_BROKEN, handler_missing(run, handler_of(what)));
         return 0;
     case -ESHUTDOWN:
         run_decide(run, WORKER_CRASHED, STR("the host is stopping"));
@@ -147,7 +153,7 @@ static int attempt(struct run *run, const struct happening *what)
     if (result == 0)
         result = begin(run, what, isolate);
     if (result != 0)
-        return decide_without_run(run, result);
+        return decide_without_run(run, what, result);
     return task_wait(&run->decided, TASK_FOREVER);
 }
 
