@@ -88,7 +88,6 @@ static void a_body_past_its_ceiling_is_refused(void **state)
                  -ENOBUFS, "", 0);
 }
 
-/* Libmicrohttpd 0.9.75 would look at such a one for ever. */
 static void an_extension_without_end_is_refused(void **state)
 {
     (void)state;
