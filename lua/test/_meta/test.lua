@@ -70,7 +70,11 @@ function WorkerUnderTest:fetch(request, options) end
 ---@field status integer 500 or 503 when the handler has failed.
 ---@field headers ResponseHeaders
 ---@field body string
----@field json fun(self: TestResponse): any The body, decoded.
+local TestResponse = {}
+
+---The body, decoded.
+---@return any
+function TestResponse:json() end
 
 ---@class EmailOptions
 ---@field env? table<string, string|number|boolean|FakeBinding> The worker's variables and bindings.
