@@ -42,7 +42,8 @@ int host_serve(const struct host_options *options);
 void host_print_problems(const struct problem_list *problems);
 
 /* Of the snapshot's new versions of workers, before they take messages, in a task: loads each in an isolate; runs the tests
- * beside their scripts, for which `place` (may be NULL) lets one host do the work of all. Reports what fails. */
+ * beside their scripts, for which `place` (may be NULL) lets one host do the work of all. Reports what fails.
+ * host_test_workers returns false when scripts have changed meanwhile, so that nothing is known of them. */
 void host_try_workers(const struct config *config, struct problem_list *problems);
-void host_test_workers(const struct config *config, const struct shared_place *place,
+bool host_test_workers(const struct config *config, const struct shared_place *place,
                        struct problem_list *problems);

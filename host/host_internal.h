@@ -24,8 +24,8 @@ struct serving {
 };
 
 /* A whole new snapshot with workers that load and, when it takes the place of another, pass their tests; or NULL with the
- * problems. */
-struct config *host_load_config(const struct serving *serving, const struct config *before,
+ * problems. NULL without problems: files have changed meanwhile, so that it is to be done again. */
+struct config *host_load_config(struct serving *serving, const struct config *before,
                                 struct problem_list *problems);
 /* NULL without `err` when there is no certificate. */
 struct tls_server *host_open_tls(const struct config *config, struct err *err);

@@ -24,7 +24,7 @@ static void load_on_thread(void *arg)
         config_load(load->options->directory, load->options->mode, load->problems);
 }
 
-struct config *host_load_config(const struct serving *serving, const struct config *before,
+struct config *host_load_config(struct serving *serving, const struct config *before,
                                 struct problem_list *problems)
 {
     const struct shared_place place = {serving->host.shared, serving->host.number};
@@ -34,10 +34,11 @@ struct config *host_load_config(const struct serving *serving, const struct conf
         return NULL;
     config_start_workers(load.config, before, &place);
     host_try_workers(load.config, problems);
-    if (before && problems->count == 0)
-        host_test_workers(load.config, &place, problems);
-    if (problems->count == 0)
+    bool is_outdated =
+        before && problems->count == 0 && !host_test_workers(load.config, &place, problems);
+    if (problems->count == 0 && !is_outdated)
         return load.config;
+    serving->reload_again = serving->reload_again || is_outdated;
     config_release(load.config);
     return NULL;
 }

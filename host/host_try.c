@@ -93,7 +93,7 @@ static struct files files_of(const struct config *config, struct arena *arena)
 
 struct comparison {
     const struct config *config;
-    const struct config_worker *changed; /* NULL: all is as it was read */
+    bool have_changed;
 };
 
 static void compare_on_thread(void *arg)
@@ -103,59 +103,57 @@ static void compare_on_thread(void *arg)
     void *value;
     for (size_t at = 0; table_next(comparison->config->workers, &at, &name, &value);)
         if (wants_tests(value) && !config_worker_is_on_disk(comparison->config, value))
-            comparison->changed = value;
+            comparison->have_changed = true;
 }
 
-/* Tests read the files once more: what they say of must be what is loaded. A change makes another reload anyway. */
-static const struct config_worker *find_changed(const struct config *config)
+/* Tests read the files once more: what they say of must be what is loaded. */
+static bool have_changed(const struct config *config)
 {
-    struct comparison comparison = {config, NULL};
+    struct comparison comparison = {config, false};
     task_work(compare_on_thread, &comparison);
-    return comparison.changed;
+    return comparison.have_changed;
 }
 
-static void run_tests(const struct config *config, const struct files *files,
-                      struct problem_list *problems)
+static enum test_turn_state run_tests(const struct config *config,
+                                      const struct files *files,
+                                      struct problem_list *problems)
 {
-    const struct config_worker *changed = NULL;
-    if (script_tests_run(config, files->paths, files->count, problems) == 0)
-        changed = find_changed(config);
-    if (changed)
-        problem_add(problems, str_of(changed->path), 0, 0,
-                    "it has changed while its tests ran: they say nothing of it");
+    if (script_tests_run(config, files->paths, files->count, problems) != 0)
+        return TEST_TURN_FAILED;
+    return have_changed(config) ? TEST_TURN_OUTDATED : TEST_TURN_PASSED;
 }
 
 /* Unless another host does it for all. */
-static void run_tests_in_turn(const struct config *config, const struct files *files,
-                              const struct shared_place *place,
-                              struct problem_list *problems)
+static enum test_turn_state run_tests_in_turn(const struct config *config,
+                                              const struct files *files,
+                                              const struct shared_place *place,
+                                              struct problem_list *problems)
 {
     unsigned by;
-    switch (test_turn_take(place, files->key, task_in_ms(config->test_ms), &by)) {
-    case TEST_VERDICT_PASSED:
-        break;
-    case TEST_VERDICT_FAILED:
+    enum test_turn_state verdict =
+        test_turn_take(place, files->key, task_in_ms(config->test_ms), &by);
+    if (verdict == TEST_TURN_FAILED)
         problem_add(problems, str_of(files->paths[0]), 0, 0,
                     "the tests have not passed in host %u, which says more", by);
-        break;
-    case TEST_VERDICT_OURS:
-        run_tests(config, files, problems);
-        test_turn_end(place, problems->count == 0);
-        break;
-    }
+    if (verdict != TEST_TURN_NONE)
+        return verdict;
+    verdict = run_tests(config, files, problems);
+    test_turn_end(place, verdict);
+    return verdict;
 }
 
-void host_test_workers(const struct config *config, const struct shared_place *place,
+bool host_test_workers(const struct config *config, const struct shared_place *place,
                        struct problem_list *problems)
 {
     struct arena *arena = arena_new();
     const struct files files = files_of(config, arena);
+    enum test_turn_state verdict = TEST_TURN_PASSED;
     task_stage("running the tests of %zu scripts", files.count);
-    if (files.count && place)
-        run_tests_in_turn(config, &files, place, problems);
-    else if (files.count)
-        run_tests(config, &files, problems);
+    if (files.count)
+        verdict = place ? run_tests_in_turn(config, &files, place, problems)
+                        : run_tests(config, &files, problems);
     arena_free(arena);
+    return verdict != TEST_TURN_OUTDATED;
 }
 
 int host_test_first_workers(void *arg)
@@ -165,7 +163,7 @@ int host_test_first_workers(void *arg)
     struct problem_list problems;
     problem_list_open(&problems);
     host_test_workers(config, NULL, &problems);
-    if (!task_cancelled(task_current()) && !find_changed(config))
+    if (!task_cancelled(task_current()) && !have_changed(config))
         for (const struct problem *problem = problems.first; problem;
              problem = problem->next)
             EVENT(NULL, STATUS_WORKER_TESTS_FAILED, FIELD("file", problem->file),

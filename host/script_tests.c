@@ -11,7 +11,7 @@
 #include "base/process.h"
 #include "base/task.h"
 
-#define TEST_NICENESS      10
+#define TEST_NICENESS      5
 #define REPORT_BYTES_MAX   ((size_t)16 * 1024 * 1024)
 #define WORDS_BEFORE_FILES 6
 #define FILES_AT_ONCE_MAX  100 /* fewer than `postern test` takes */

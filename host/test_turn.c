@@ -22,23 +22,24 @@ static const struct shared_host *find_running(const struct shared_place *place,
 }
 
 /* It may die meanwhile, or be on to other tests. */
-static enum test_verdict wait_for(const struct shared_host *other, uint64_t key,
-                                  uint64_t deadline_ms)
+static enum test_turn_state wait_for(const struct shared_host *other, uint64_t key,
+                                     uint64_t deadline_ms)
 {
     int64_t pid = atomic_load(&other->pid);
     while (is_running(other, key) && atomic_load(&other->pid) == pid)
         if (task_now_ms() >= deadline_ms || task_sleep(POLL_MS) < 0)
-            return TEST_VERDICT_OURS;
+            return TEST_TURN_NONE;
     uint64_t state = atomic_load(&other->tests.state);
-    if (atomic_load(&other->tests.key) != key || atomic_load(&other->pid) != pid)
-        return TEST_VERDICT_OURS;
-    return state == TEST_TURN_PASSED   ? TEST_VERDICT_PASSED
-           : state == TEST_TURN_FAILED ? TEST_VERDICT_FAILED
-                                       : TEST_VERDICT_OURS;
+    bool is_verdict = state == TEST_TURN_PASSED || state == TEST_TURN_FAILED ||
+                      state == TEST_TURN_OUTDATED;
+    if (!is_verdict || atomic_load(&other->tests.key) != key ||
+        atomic_load(&other->pid) != pid)
+        return TEST_TURN_NONE;
+    return (enum test_turn_state)state;
 }
 
-enum test_verdict test_turn_take(const struct shared_place *place, uint64_t key,
-                                 uint64_t deadline_ms, unsigned *by)
+enum test_turn_state test_turn_take(const struct shared_place *place, uint64_t key,
+                                    uint64_t deadline_ms, unsigned *by)
 {
     struct shared_tests *own = &place->shared->hosts[place->host].tests;
     uint64_t patience_ms = task_in_ms(place->host ? HEAD_START_MS : 0);
@@ -46,18 +47,16 @@ enum test_verdict test_turn_take(const struct shared_place *place, uint64_t key,
     while (!(other = find_running(place, key, by)) && task_now_ms() < patience_ms)
         if (task_sleep(POLL_MS) < 0)
             break;
-    enum test_verdict verdict = TEST_VERDICT_OURS;
-    if (other)
-        verdict = wait_for(other, key, deadline_ms);
-    if (verdict == TEST_VERDICT_OURS) {
+    enum test_turn_state verdict =
+        other ? wait_for(other, key, deadline_ms) : TEST_TURN_NONE;
+    if (verdict == TEST_TURN_NONE) {
         atomic_store(&own->key, key);
         atomic_store(&own->state, TEST_TURN_RUNNING);
     }
     return verdict;
 }
 
-void test_turn_end(const struct shared_place *place, bool have_passed)
+void test_turn_end(const struct shared_place *place, enum test_turn_state verdict)
 {
-    atomic_store(&place->shared->hosts[place->host].tests.state,
-                 have_passed ? TEST_TURN_PASSED : TEST_TURN_FAILED);
+    atomic_store(&place->shared->hosts[place->host].tests.state, verdict);
 }

@@ -5,19 +5,16 @@
 
 #include "shared.h"
 
+/* Of a host's own tests; and what another says of them: */
 enum test_turn_state {
-    TEST_TURN_NONE,
+    TEST_TURN_NONE, /* nothing: this host is to run them, and to say test_turn_end */
     TEST_TURN_RUNNING,
     TEST_TURN_PASSED,
-    TEST_TURN_FAILED
+    TEST_TURN_FAILED,
+    TEST_TURN_OUTDATED, /* the scripts have changed meanwhile */
 };
 
-enum test_verdict {
-    TEST_VERDICT_OURS, /* this host is to run them, and to say test_turn_end */
-    TEST_VERDICT_PASSED,
-    TEST_VERDICT_FAILED,
-};
-/* In a task. `by`: whose verdict it is. */
-enum test_verdict test_turn_take(const struct shared_place *place, uint64_t key,
-                                 uint64_t deadline_ms, unsigned *by);
-void test_turn_end(const struct shared_place *place, bool have_passed);
+/* In a task. Any state but RUNNING; `by`: whose verdict it is. */
+enum test_turn_state test_turn_take(const struct shared_place *place, uint64_t key,
+                                    uint64_t deadline_ms, unsigned *by);
+void test_turn_end(const struct shared_place *place, enum test_turn_state verdict);

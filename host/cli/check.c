@@ -41,8 +41,9 @@ static int check(void *arg)
     if (config) {
         config_start_workers(config, NULL, NULL);
         host_try_workers(config, &problems);
-        if (problems.count == 0)
-            host_test_workers(config, NULL, &problems);
+        if (problems.count == 0 && !host_test_workers(config, NULL, &problems))
+            problem_add(&problems, str_of(config->scripts_directory), 0, 0,
+                        "a script has changed while its tests ran");
     }
     host_print_problems(&problems);
     size_t count = problems.count;

@@ -32,7 +32,7 @@ static struct shared_place place_of(unsigned host)
 struct visit {
     unsigned host;
     uint64_t key, patience_ms;
-    enum test_verdict verdict;
+    enum test_turn_state verdict;
     unsigned by;
 };
 
@@ -50,7 +50,7 @@ static struct visit visit_beside(uint64_t key, uint64_t patience_ms, void (*then
 {
     struct visit zero = {.host = 0, .key = KEY}, one = {1, key, patience_ms, 0, 0};
     visit(&zero);
-    assert_int_equal(zero.verdict, TEST_VERDICT_OURS);
+    assert_int_equal(zero.verdict, TEST_TURN_NONE);
     struct task *task = task_start("visit", visit, &one);
     task_sleep(1); /* it runs as far as its first wait */
     then();
@@ -61,13 +61,19 @@ static struct visit visit_beside(uint64_t key, uint64_t patience_ms, void (*then
 static void pass(void)
 {
     struct shared_place place = place_of(0);
-    test_turn_end(&place, true);
+    test_turn_end(&place, TEST_TURN_PASSED);
 }
 
 static void fail_it(void)
 {
     struct shared_place place = place_of(0);
-    test_turn_end(&place, false);
+    test_turn_end(&place, TEST_TURN_FAILED);
+}
+
+static void find_changed(void)
+{
+    struct shared_place place = place_of(0);
+    test_turn_end(&place, TEST_TURN_OUTDATED);
 }
 
 static void die(void)
@@ -93,22 +99,24 @@ static int run_body(void *body)
 TEST_IN_TASK(run_body, who_comes_later_waits_for_the_verdict)
 {
     struct visit visit = visit_beside(KEY, PATIENT, pass);
-    assert_int_equal(visit.verdict, TEST_VERDICT_PASSED);
+    assert_int_equal(visit.verdict, TEST_TURN_PASSED);
     visit = visit_beside(KEY, PATIENT, fail_it);
-    assert_int_equal(visit.verdict, TEST_VERDICT_FAILED);
+    assert_int_equal(visit.verdict, TEST_TURN_FAILED);
     assert_int_equal(visit.by, 0);
+    visit = visit_beside(KEY, PATIENT, find_changed);
+    assert_int_equal(visit.verdict, TEST_TURN_OUTDATED);
 }
 
 TEST_IN_TASK(run_body, other_versions_are_tested_beside)
 {
-    assert_int_equal(visit_beside(KEY + 7, PATIENT, do_nothing).verdict, TEST_VERDICT_OURS);
+    assert_int_equal(visit_beside(KEY + 7, PATIENT, do_nothing).verdict, TEST_TURN_NONE);
 }
 
 TEST_IN_TASK(run_body, a_host_that_dies_or_goes_on_or_takes_too_long_has_no_verdict)
 {
-    assert_int_equal(visit_beside(KEY, PATIENT, go_on).verdict, TEST_VERDICT_OURS);
-    assert_int_equal(visit_beside(KEY, IMPATIENT, do_nothing).verdict, TEST_VERDICT_OURS);
-    assert_int_equal(visit_beside(KEY, PATIENT, die).verdict, TEST_VERDICT_OURS);
+    assert_int_equal(visit_beside(KEY, PATIENT, go_on).verdict, TEST_TURN_NONE);
+    assert_int_equal(visit_beside(KEY, IMPATIENT, do_nothing).verdict, TEST_TURN_NONE);
+    assert_int_equal(visit_beside(KEY, PATIENT, die).verdict, TEST_TURN_NONE);
 }
 
 TEST_IN_TASK(run_body, an_earlier_verdict_counts_for_nobody)
@@ -117,16 +125,16 @@ TEST_IN_TASK(run_body, an_earlier_verdict_counts_for_nobody)
     visit(&zero);
     fail_it();
     visit(&one);
-    assert_int_equal(one.verdict, TEST_VERDICT_OURS);
+    assert_int_equal(one.verdict, TEST_TURN_NONE);
 }
 
 TEST_IN_TASK(run_body, a_host_does_not_wait_for_one_of_a_higher_number)
 {
     struct visit two = {.host = 2, .key = KEY}, zero = {.host = 0, .key = KEY};
     visit(&two);
-    assert_int_equal(two.verdict, TEST_VERDICT_OURS);
+    assert_int_equal(two.verdict, TEST_TURN_NONE);
     visit(&zero);
-    assert_int_equal(zero.verdict, TEST_VERDICT_OURS);
+    assert_int_equal(zero.verdict, TEST_TURN_NONE);
 }
 
 #define turn_test(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
