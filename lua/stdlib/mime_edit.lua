@@ -55,7 +55,7 @@ local function new_fields(set)
     if describes_body(key) then
       write.fail("the header %s describes the body, which stays as it is", name)
     elseif keys[key] then
-      write.fail("the header %s is set twice", name)
+      write.fail("the header %s is set twice", key)
     end
     keys[key] = true
     names[#names + 1] = name
