@@ -321,7 +321,7 @@ def test_run_prints_what_is_sent_to_queues(rules):
 
 
 @pytest.mark.parametrize("arguments,problem", [
-    (("--queue", "jobs"), "--queue goes with --body"), (("--body", "1"), "--queue goes with --body"),
+    (("--queue", "jobs"), "--queue goes with --body"), (("--from", SENDER, "--to", SENDER, "--body", "1"), "--queue goes with --body"),
     (("--queue", "jobs", "--body", "{"), "is no JSON"),
     (("--queue", "jobs", "--body", "1", "--from", SENDER), "go without MESSAGE"),
     (("--queue", "jobs", "--body", "1", "--scheduled"), "without each other"),
