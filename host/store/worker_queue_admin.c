@@ -51,29 +51,46 @@ static int count_removed(struct store_database *database, const struct rows *row
     return result;
 }
 
+/* What is to be removed: their sums by queue, and themselves; both have the one parameter that `bind` gives. */
+struct removal {
+    const char *select, *remove;
+    void (*bind)(struct store_query *query, const struct rows *rows);
+};
+
+static int remove_all(struct store_database *database, const struct removal *removal,
+                      struct rows *rows)
+{
+    struct store_query query = store_query_begin(database, removal->select);
+    removal->bind(&query, rows);
+    rows->count = 0;
+    int result = take_rows(&query, rows);
+    if (result == 0 && rows->count)
+        result = count_removed(database, rows);
+    if (result < 0 || rows->count == 0)
+        return result;
+    query = store_query_begin(database, removal->remove);
+    removal->bind(&query, rows);
+    return store_query_run(&query);
+}
+
 /* --- expiry --- */
 
 #define EXPIRED                                                                            \
     "(SELECT number FROM message INDEXED BY message_expiry WHERE owner IS NULL"            \
     " AND expires_ms <= ? ORDER BY expires_ms, number LIMIT " REMOVED_AT_ONCE ")"
 
+static void bind_now(struct store_query *query, const struct rows *rows)
+{
+    store_query_number(query, rows->now_ms);
+}
+
 static int expire(struct store_database *database, void *arg)
 {
-    struct rows *rows = arg;
-    struct store_query query = store_query_begin(
-        database, "SELECT queue, count(*), sum(bytes), sum(origin != x'') FROM message"
-                  " WHERE number IN " EXPIRED " GROUP BY queue");
-    store_query_number(&query, rows->now_ms);
-    rows->count = 0;
-    int result = take_rows(&query, rows);
-    if (result < 0 || rows->count == 0)
-        return result;
-    result = count_removed(database, rows);
-    if (result < 0)
-        return result;
-    query = store_query_begin(database, "DELETE FROM message WHERE number IN " EXPIRED);
-    store_query_number(&query, rows->now_ms);
-    return store_query_run(&query);
+    static const struct removal expired = {
+        "SELECT queue, count(*), sum(bytes), sum(origin != x'') FROM message"
+        " WHERE number IN " EXPIRED " GROUP BY queue",
+        "DELETE FROM message WHERE number IN " EXPIRED, bind_now};
+    return remove_all(database, &expired, arg);
 }
 
 static int look_for_expired(struct store_database *database, void *arg)
@@ -107,23 +124,18 @@ int store_worker_queue_expire(struct store *store, uint64_t now_ms, struct arena
     "(SELECT number FROM message INDEXED BY message_due WHERE owner IS NULL AND queue = ?" \
     " ORDER BY due_ms, number LIMIT " REMOVED_AT_ONCE ")"
 
+static void bind_queue(struct store_query *query, const struct rows *rows)
+{
+    store_query_blob(query, rows->queue);
+}
+
 static int purge(struct store_database *database, void *arg)
 {
-    struct rows *rows = arg;
-    struct store_query query = store_query_begin(
-        database, "SELECT queue, count(*), sum(bytes), sum(origin != x'') FROM message"
-                  " WHERE number IN " FREE_ONES " GROUP BY queue");
-    store_query_blob(&query, rows->queue);
-    rows->count = 0;
-    int result = take_rows(&query, rows);
-    if (result < 0 || rows->count == 0)
-        return result;
-    result = count_removed(database, rows);
-    if (result < 0)
-        return result;
-    query = store_query_begin(database, "DELETE FROM message WHERE number IN " FREE_ONES);
-    store_query_blob(&query, rows->queue);
-    return store_query_run(&query);
+    static const struct removal free_ones = {
+        "SELECT queue, count(*), sum(bytes), sum(origin != x'') FROM message"
+        " WHERE number IN " FREE_ONES " GROUP BY queue",
+        "DELETE FROM message WHERE number IN " FREE_ONES, bind_queue};
+    return remove_all(database, &free_ones, arg);
 }
 
 int store_worker_queue_purge(struct store *store, struct str queue, uint64_t *count)

@@ -241,14 +241,14 @@ local function check_batch(batch)
   for _, message in ipairs(batch.messages) do
     for name, value in pairs(type(message) == "table" and message or { message }) do
       if name ~= "body" and type(value) ~= message_kinds[name] then
-        error("worker:queue: a message has body, and may have id, a string, timestamp and attempts, numbers", 3)
+        error("worker:queue: a message has body, and may have id (a string), timestamp and attempts", 3)
       end
     end
   end
 end
 
--- The same for a batch, { queue, messages = { { body, attempts, id, timestamp } } }; the result's messages say what
--- became of each: { id, result = "ack" or "retry", delaySeconds }.
+-- The same for a batch, { queue, messages = { { body, attempts, id, timestamp } } }; the result's messages say
+-- what became of each: { id, result = "ack" or "retry", delaySeconds }.
 function Worker:queue(batch, options)
   options = options or {}
   check_options("queue", options)

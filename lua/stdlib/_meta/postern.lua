@@ -260,13 +260,13 @@ function ResponseHeaders:has(name) end
 ---@return fun(): string, string
 function ResponseHeaders:each() end
 
----A queue, whose messages another worker's handler `queue` gets. Bodies are nil, booleans, numbers, strings of any
----bytes, and tables of these; each has at most 128 KiB.
+---A queue, whose messages another worker's handler `queue` gets. Bodies are nil, booleans, numbers, strings
+---of any bytes, and tables of these; each has at most 128 KiB.
 ---@class QueueBinding
 local QueueBinding = {}
 
----Sends a message. When it returns, the message is on stable storage. Raises a Failure with E_QUEUE_FULL when too
----many messages wait, E_STORE when nothing can be written.
+---Sends a message. When it returns, the message is on stable storage. Raises a Failure with E_QUEUE_FULL when
+---too many messages wait, E_STORE when nothing can be written.
 ---@param body any
 ---@param options? { delaySeconds: integer } How long it is not handed out, at most 86400.
 function QueueBinding:send(body, options) end
@@ -322,8 +322,9 @@ function Request:json() end
 
 ---@alias FetchHandler fun(request: Request, env: Env, ctx: Context): HttpResponse|string|nil
 
----Messages of a queue that the worker consumes. When the handler returns, those about which nothing was said are acked;
----when it raises an error, retried. What was said holds in either case, whatever becomes of the handler.
+---Messages of a queue that the worker consumes. When the handler returns, those about which nothing was said
+---are acked; when it raises an error, retried. What was said holds in either case, whatever becomes of the
+---handler.
 ---@class MessageBatch
 ---@field queue string Its name.
 ---@field messages QueueMessage[]

@@ -66,7 +66,7 @@ static const char *claim_at(const char *owner, uint64_t now_ms)
 static bool settle(const char *owner, enum store_worker_fate fate, uint64_t due_ms,
                    struct str dead_letter_queue)
 {
-    struct store_worker_settling settlings[8];
+    struct store_worker_settling settlings[8] = {{0}};
     for (size_t i = 0; i < taken.count; i++)
         settlings[i] =
             (struct store_worker_settling){taken.messages[i].number, fate, due_ms, false};
