@@ -43,8 +43,8 @@ static int run_body(void *body)
     signer_open_ed25519(&signer);
     publish(records);
     fake_dns_open(&fake, &test_loop, records);
-    dns =
-        dns_open(&(struct dns_options){.resolver = fake.resolver, .timeout_ms = 2000}, &err);
+    dns = dns_open(&(struct dns_options){.resolver = fake.resolver, .timeout_ms = 2000},
+                   &err);
     assert_non_null(dns);
     (*(void (**)(void))body)();
     dns_close(dns);

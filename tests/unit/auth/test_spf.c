@@ -126,8 +126,8 @@ static int run_body(void *body)
 {
     struct err err;
     fake_dns_open(&fake, &test_loop, records);
-    dns =
-        dns_open(&(struct dns_options){.resolver = fake.resolver, .timeout_ms = 2000}, &err);
+    dns = dns_open(&(struct dns_options){.resolver = fake.resolver, .timeout_ms = 2000},
+                   &err);
     assert_non_null(dns);
     arena = arena_new();
     (*(void (**)(void))body)();
