@@ -118,6 +118,19 @@ static bool read_limit(struct request *request)
     return true;
 }
 
+static struct str text_or_none(const char *text)
+{
+    return str_of(text ? text : "");
+}
+
+/* Options that mean nothing together: what is wrong with them, or NULL. */
+static const char *check_together(const struct request *request)
+{
+    if (request->until && request->follow)
+        return "--until does not go with --follow";
+    return request->raw && !request->id ? "--raw goes with --id" : NULL;
+}
+
 /* What is wrong with the question, or NULL. */
 static const char *read_question(struct request *request)
 {
@@ -134,22 +147,18 @@ static const char *read_question(struct request *request)
         return "--since takes 90s, 5m, 2h, 7d, or a time as 2026-11-22T10:00:00Z";
     if (request->until && !when_read_past(request->until, now_ms, &filter->until_ms))
         return "--until takes 90s, 5m, 2h, 7d, or a time as 2026-11-22T10:00:00Z";
-    if (request->until && request->follow)
-        return "--until does not go with --follow";
-    if (request->raw && !request->id)
-        return "--raw goes with --id";
     if (request->text && strlen(request->text) > TEXT_BYTES_MAX)
         return "--text is too long";
     if (!read_limit(request))
         return "--limit is a number from 1 to 10000";
-    filter->message_id = str_of(request->id ? request->id : "");
-    filter->status = str_of(request->status ? request->status : "");
-    filter->rule = str_of(request->rule ? request->rule : "");
-    filter->worker = str_of(request->worker ? request->worker : "");
-    filter->text = str_of(request->text ? request->text : "");
+    filter->message_id = text_or_none(request->id);
+    filter->status = text_or_none(request->status);
+    filter->rule = text_or_none(request->rule);
+    filter->worker = text_or_none(request->worker);
+    filter->text = text_or_none(request->text);
     if (request->id && !request->form.as_json)
         request->form.as_story = request->id;
-    return NULL;
+    return check_together(request);
 }
 
 static int ask(const struct cli_command *command, struct request *request)
