@@ -247,8 +247,8 @@ local function check_batch(batch)
   end
 end
 
--- The same for a batch, { queue, messages = { { body, attempts, id, timestamp } } }; the result's messages say
--- what became of each: { id, result = "ack" or "retry", delaySeconds }.
+-- The same for a batch, { queue, messages = { { body, attempts, id, timestamp } } }; the result's messages
+-- say what became of each: { id, result = "ack" or "retry", delaySeconds }.
 function Worker:queue(batch, options)
   options = options or {}
   check_options("queue", options)
