@@ -35,6 +35,19 @@ struct str binding_kind_name(enum binding_kind kind)
     return str_of(names[kind]);
 }
 
+bool binding_patterns_match(const struct binding_patterns *patterns,
+                            const struct mailbox *mailbox)
+{
+    for (size_t i = 0; i < patterns->count; i++) {
+        const struct binding_pattern *pattern = &patterns->items[i];
+        if (pattern->is_anybody ||
+            (pattern->is_any_local ? str_equal(pattern->mailbox.domain, mailbox->domain)
+                                   : mailbox_same(&pattern->mailbox, mailbox)))
+            return true;
+    }
+    return false;
+}
+
 /* --- answers --- */
 
 static void set_failure(struct binding_request *request, const char *code,

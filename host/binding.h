@@ -43,6 +43,10 @@ struct binding_patterns {
     bool is_given; /* in host.yaml */
 };
 
+/* Whether one of them is that address. */
+bool binding_patterns_match(const struct binding_patterns *patterns,
+                            const struct mailbox *mailbox);
+
 /* As host.yaml describes it. */
 struct binding {
     struct str name;

@@ -28,26 +28,13 @@ struct sent {
 
 /* --- what may be --- */
 
-static bool is_matched(const struct binding_patterns *patterns,
-                       const struct mailbox *mailbox)
-{
-    for (size_t i = 0; i < patterns->count; i++) {
-        const struct binding_pattern *pattern = &patterns->items[i];
-        if (pattern->is_anybody ||
-            (pattern->is_any_local ? str_equal(pattern->mailbox.domain, mailbox->domain)
-                                   : mailbox_same(&pattern->mailbox, mailbox)))
-            return true;
-    }
-    return false;
-}
-
 static bool check_sender(struct binding_request *request, const struct mailbox *from)
 {
     const struct config *config = request->place->config;
     const struct binding_patterns *allowed = &request->binding->from;
     bool is_allowed =
         allowed->is_given
-            ? is_matched(allowed, from)
+            ? binding_patterns_match(allowed, from)
             : !config->rules || rule_set_find_domain(config->rules, from->domain);
     if (!is_allowed)
         binding_refuse(request, "E_SENDER_NOT_VERIFIED",
@@ -68,7 +55,7 @@ static bool take_recipient(struct binding_request *request, const struct value *
                        STR_ARG(text));
         return false;
     }
-    if (!(allowed->is_given ? is_matched(allowed, recipient)
+    if (!(allowed->is_given ? binding_patterns_match(allowed, recipient)
                             : config_is_destination(request->place->config, recipient))) {
         binding_refuse(request, "E_RECIPIENT_NOT_ALLOWED",
                        "%.*s may not be written to: add it to `to:` of this binding in "

@@ -31,6 +31,7 @@ enum config_mode {
 };
 
 struct binding;
+struct binding_patterns;
 struct rollout;
 
 /* What becomes of a message whose worker fails, or pauses because it kept failing. */
@@ -54,7 +55,8 @@ struct config_worker {
     struct config_on_error on_error;
     struct binding *bindings; /* binding.h: the same as options.bindings, in full */
     size_t binding_count;
-    const char *path;    /* the script's file */
+    struct binding_patterns *forward_to; /* NULL: where the directory's destinations are */
+    const char *path;                    /* the script's file */
     struct config *home; /* the snapshot that it was read with, and in whose memory it is */
     char version[CONFIG_VERSION_BYTES];
     char script_hash[CONFIG_VERSION_BYTES];

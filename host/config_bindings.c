@@ -386,6 +386,16 @@ static size_t count_entries(struct node *node)
     return count;
 }
 
+/* Where forward() may send to. */
+static void read_forward(const struct reading *reading, struct node *node)
+{
+    if (!node)
+        return;
+    reading->worker->forward_to =
+        arena_new_of(reading->config->arena, struct binding_patterns);
+    read_patterns(reading, node, true, reading->worker->forward_to);
+}
+
 void config_read_env(struct config *config, struct node *node, struct config_worker *worker,
                      struct problem_list *problems)
 {
@@ -400,4 +410,5 @@ void config_read_env(struct config *config, struct node *node, struct config_wor
     for (size_t i = 0; config_env_keys[i]; i++)
         read_entries(&reading, node_get(node, config_env_keys[i]), config_env_keys[i],
                      read[i]);
+    read_forward(&reading, node_get(node, "forward"));
 }

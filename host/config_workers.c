@@ -53,6 +53,9 @@ const struct node_key config_worker_keys[] = {
      "the same, from a file or the environment: {TOKEN: {file: /etc/postern/token}}"},
     {"kv", "map", NULL, "values by key, in the namespace named: {TICKETS: tickets}"},
     {"limiters", "map", NULL, "limits of rate: {PER_SENDER: {limit: 5, period: 1m}}"},
+    {"forward", "text or list", NULL,
+     "where its forward() may send to, in place of `destinations`: [\"*@corp.test\"]; "
+     "\"*\": anywhere"},
     {"send", "map", NULL,
      "what sends messages of its own: {EMAIL: {from: [support@example.com]}}"},
     {"fetch", "map", NULL, "HTTP to the hosts named: {API: {hosts: [api.example.com]}}"},

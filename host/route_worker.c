@@ -57,7 +57,7 @@ static void forward(void *arg, const struct worker_forward *asked, struct arena 
                     struct worker_answer *answer)
 {
     const struct worker_passage *run = arg;
-    route_worker_forward(run->passage, run->outcome, asked, arena, answer);
+    route_worker_forward(run->passage, run->outcome, run->worker, asked, arena, answer);
 }
 
 /* --- reply --- */

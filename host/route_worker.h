@@ -3,8 +3,9 @@
 
 #include "route.h"
 
-/* forward(): checks what the script asks for, sends, and answers. */
+/* forward(): checks what the worker's script asks for, sends, and answers. */
 void route_worker_forward(struct passage *passage, struct outcome *outcome,
+                          const struct config_worker *worker,
                           const struct worker_forward *asked, struct arena *arena,
                           struct worker_answer *answer);
 

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "binding.h"
 #include "route.h"
 #include "route_worker.h"
 
@@ -24,6 +25,7 @@
 struct forwarding {
     struct passage *passage;
     const struct outcome *outcome;
+    const struct config_worker *worker;
     const struct worker_forward *asked;
     struct arena *arena;
     struct worker_answer *answer;
@@ -58,17 +60,27 @@ refuse(struct forwarding *forwarding, const char *code, const char *format, ...)
 
 /* --- what is asked for; each is false once it has been refused --- */
 
+/* In `forward:` of the worker, or else in `destinations:`. */
+static bool check_destination(struct forwarding *forwarding)
+{
+    const struct binding_patterns *allowed = forwarding->worker->forward_to;
+    const struct mailbox *destination = &forwarding->destination;
+    if (allowed ? binding_patterns_match(allowed, destination)
+                : config_is_destination(forwarding->passage->config, destination))
+        return true;
+    return refuse(forwarding, "E_RECIPIENT_NOT_ALLOWED",
+                  "forward: %.*s is not in `%s:` of %s; add it there",
+                  STR_ARG(destination->text), allowed ? "forward" : "destinations",
+                  allowed ? "this worker in host.yaml" : "host.yaml");
+}
+
 static bool read_destination(struct forwarding *forwarding)
 {
     struct str recipient = forwarding->asked->recipient;
     if (mailbox_parse(recipient, forwarding->arena, &forwarding->destination) < 0)
         return refuse(forwarding, "E_VALIDATION_ERROR",
                       "forward: \"%.*s\" is not an address", STR_ARG(recipient));
-    if (!config_is_destination(forwarding->passage->config, &forwarding->destination))
-        return refuse(forwarding, "E_RECIPIENT_NOT_ALLOWED",
-                      "forward: %.*s is not in `destinations:` of host.yaml; add it there",
-                      STR_ARG(forwarding->destination.text));
-    return true;
+    return check_destination(forwarding);
 }
 
 static bool read_additions(struct forwarding *forwarding)
@@ -298,11 +310,13 @@ static void send_on(struct forwarding *forwarding, struct outcome *outcome)
 }
 
 void route_worker_forward(struct passage *passage, struct outcome *outcome,
+                          const struct config_worker *worker,
                           const struct worker_forward *asked, struct arena *arena,
                           struct worker_answer *answer)
 {
     struct forwarding forwarding = {.passage = passage,
                                     .outcome = outcome,
+                                    .worker = worker,
                                     .asked = asked,
                                     .arena = arena,
                                     .answer = answer};

@@ -203,3 +203,23 @@ def test_the_script_can_attach_it(served, destination, fake_dns):
     assert "dmarc=pass" in within["Authentication-Results"]
     assert TEXT in mail.content
     assert signature_of(fake_dns, mail, "gate.test")
+
+
+# --- where to ---
+
+@pytest.mark.parametrize("patterns, address, outcome", [
+    (["team@dest.test"], "team@dest.test", "sent"),
+    ("team@dest.test", "Team@DEST.test", "sent"),
+    (["team@dest.test"], "other@dest.test", "E_RECIPIENT_NOT_ALLOWED"),
+    (["*@dest.test"], "other@DEST.test", "sent"),
+    (["*@dest.test"], "other@sub.dest.test", "E_RECIPIENT_NOT_ALLOWED"),
+    (["*"], "other@dest.test", "sent"),
+    ([], "team@dest.test", "E_RECIPIENT_NOT_ALLOWED"),
+    (None, "team@dest.test", "E_RECIPIENT_NOT_ALLOWED"),
+    (None, "ben@corp.test", "sent")], ids=str)
+def test_a_worker_may_have_destinations_of_its_own(served, destination, patterns, address, outcome):
+    worker = {"script": "work.lua"} if patterns is None else {"script": "work.lua", "forward": patterns}
+    gateway = served(refused_with(f'message:forward("{address}")'), destinations=["ben@corp.test", "admin@dest.test"],
+                     workers={"work": worker})
+    assert answer(gateway)[1].endswith(outcome)
+    assert len(destination.mails) == (outcome == "sent")
